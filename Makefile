@@ -1,0 +1,50 @@
+# Tidemark. `make run` shows this machine's volumes, `make test` proves that everything works; `make help` lists the rest.
+
+SHELL       := /bin/bash
+GO          ?= go
+TOOL        := $(GO) tool -modfile=tools/go.mod
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+GO_FILES    := $(shell find . -name '*.go' -not -path './tools/*')
+# The race detector needs cgo, and that a C compiler; the product never does.
+CC_FOUND    := $(shell command -v gcc || command -v cc || command -v clang)
+TEST_TIMEOUT ?= 12m
+
+.PHONY: help run demo build test check fmt vet staticcheck bench fuzz clean
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: build ## see this machine's volumes and outlooks, until interrupted
+	@exec bin/tidemark up
+
+demo: build ## the same with a made-up year of history
+	@exec bin/tidemark up --demo
+
+build: bin/tidemark ## build bin/tidemark, one static binary
+
+bin/tidemark: $(GO_FILES) go.mod go.sum
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/tidemark
+
+test: ## everything, with the race detector and a real InfluxDB
+ifeq ($(CC_FOUND),)
+	@echo "make test: no C compiler found, so the race detector stays off (install gcc to have it)" >&2
+	CGO_ENABLED=0 $(GO) test -timeout $(TEST_TIMEOUT) ./...
+else
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) ./...
+endif
+
+check: fmt vet staticcheck test ## what must hold before a commit
+
+fmt: ## fail on files that gofumpt would change
+	@out="$$($(TOOL) gofumpt -l $(GO_FILES))"; [ -z "$$out" ] || { echo "not formatted (run: go tool -modfile=tools/go.mod gofumpt -w .):"; echo "$$out"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(TOOL) staticcheck ./...
+
+clean: ## remove what was built
+	rm -rf bin

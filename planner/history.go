@@ -1,0 +1,28 @@
+// Package planner answers capacity questions: how full volumes are, when they will be full, how sure that is.
+package planner
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/tidemark/tidemark/internal/volume"
+)
+
+// History is the past of volumes: this host's own, or a fleet's. Implementations are safe for concurrent use. Results do
+// not depend on the order in which points were written, nor on their tags beside host and path: a volume that was
+// remounted from another device is one series.
+type History interface {
+	// Newest returns the newest sample of each selected volume that was measured or reported at or after since, sorted
+	// by ID. State is the newest one reported. When that says stuck or missing, Usage and Attributes are the last that were read
+	// (zero if none were) and Time is when the state was reported; otherwise Time is when the usage was read.
+	Newest(ctx context.Context, sel volume.Selector, since time.Time) ([]volume.Sample, error)
+
+	// Days yields the selected volumes that have readings within [from, to), sorted by ID, each with its days in time
+	// order. from is rounded up and to down to 00:00 UTC: the day that is not finished at to is left out. One series is
+	// held in memory at a time where the store allows it. An error ends the sequence.
+	Days(ctx context.Context, sel volume.Selector, from, to time.Time) iter.Seq2[volume.DaySeries, error]
+
+	// Readings returns the raw readings of one volume within [from, to), in time order; none is not an error.
+	Readings(ctx context.Context, id volume.ID, from, to time.Time) ([]volume.Reading, error)
+}
