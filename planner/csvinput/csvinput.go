@@ -1,0 +1,213 @@
+// Package csvinput reads series of use from CSV: `series,time,used[,capacity]`, as `tidemark forecast --input` and
+// `tidemark import` take them.
+package csvinput
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidemark/tidemark/planner/forecast"
+)
+
+// Header is what a file's first line must say; the last column may be absent.
+const Header = "series,time,used,capacity"
+
+// Series is one series of a file.
+type Series struct {
+	Name         string
+	Observations []forecast.Observation // in time order; an empty cell is NaN
+	FirstLine    int                    // where the file first names it
+}
+
+// File is what a CSV holds.
+type File struct {
+	Series     []Series      // in the order in which the file first names them
+	MedianStep time.Duration // the median time between neighbours of all series; zero when every series is a lone point
+	Warnings   []string      // accepted, but worth a word
+}
+
+// Error says what is wrong with a line of the input. Line is 1 for the header.
+type Error struct {
+	Name    string // of the file
+	Line    int
+	Message string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, e.Message) }
+
+type row struct {
+	forecast.Observation
+	line int
+}
+
+// Read reads a whole file; name stands in its errors, all of which are *Error but those of the reader itself. Rows may
+// be in any order. The same time twice in a series, a use that is negative, not finite or no number, and a series without
+// any value are errors; more use than capacity is a warning.
+func Read(name string, r io.Reader) (*File, error) {
+	in := csv.NewReader(r)
+	in.FieldsPerRecord = -1
+	in.ReuseRecord = true
+	columns, err := readHeader(name, in)
+	if err != nil {
+		return nil, err
+	}
+	rows := map[string][]row{}
+	var order []string
+	over := map[string]int{}
+	for {
+		record, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, syntaxError(name, err)
+		}
+		line, _ := in.FieldPos(0)
+		fail := func(format string, args ...any) error {
+			return &Error{Name: name, Line: line, Message: fmt.Sprintf(format, args...)}
+		}
+		if len(record) != columns {
+			return nil, fail("has %d cells, the header has %d", len(record), columns)
+		}
+		series := record[0]
+		if series == "" {
+			return nil, fail("names no series: its first cell is empty")
+		}
+		o, err := parseObservation(record)
+		if err != nil {
+			return nil, fail("series %q: %v", series, err)
+		}
+		if o.Used > o.Capacity {
+			over[series]++
+		}
+		if _, known := rows[series]; !known {
+			series = strings.Clone(series) // the record's memory is used again
+			order = append(order, series)
+		}
+		rows[series] = append(rows[series], row{o, line})
+	}
+	if len(order) == 0 {
+		return nil, &Error{Name: name, Line: 1, Message: "holds no rows below its header"}
+	}
+	return gather(name, order, rows, over)
+}
+
+func readHeader(name string, in *csv.Reader) (columns int, err error) {
+	header, err := in.Read()
+	if errors.Is(err, io.EOF) {
+		return 0, &Error{Name: name, Line: 1, Message: "is empty; its first line must be " + Header}
+	}
+	if err != nil {
+		return 0, syntaxError(name, err)
+	}
+	got := strings.TrimPrefix(strings.Join(header, ","), "\ufeff") // spreadsheets write a byte order mark
+	if got != Header && got != strings.TrimSuffix(Header, ",capacity") {
+		return 0, &Error{Name: name, Line: 1, Message: fmt.Sprintf("the header is %q; it must be %s, the last column optional", got, Header)}
+	}
+	return len(header), nil
+}
+
+func syntaxError(name string, err error) error {
+	var parse *csv.ParseError
+	if errors.As(err, &parse) {
+		return &Error{Name: name, Line: parse.Line, Message: parse.Err.Error()}
+	}
+	return fmt.Errorf("read %s: %w", name, err)
+}
+
+func parseObservation(record []string) (forecast.Observation, error) {
+	t, err := parseTime(record[1])
+	if err != nil {
+		return forecast.Observation{}, err
+	}
+	o := forecast.Observation{Time: t, Used: math.NaN(), Capacity: math.NaN()}
+	if record[2] != "" {
+		if o.Used, err = parseAmount("used", record[2]); err != nil {
+			return o, err
+		}
+	}
+	if len(record) > 3 && record[3] != "" {
+		if o.Capacity, err = parseAmount("capacity", record[3]); err != nil {
+			return o, err
+		}
+		if o.Capacity == 0 {
+			return o, errors.New("capacity is 0; leave the cell empty where it is not known")
+		}
+	}
+	return o, nil
+}
+
+// timeLayouts are tried in turn; those without a zone mean UTC.
+var timeLayouts = []string{time.RFC3339, time.DateOnly, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04"}
+
+func parseTime(s string) (time.Time, error) {
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, s); err == nil {
+			if y := t.Year(); y < 1900 || y > 2200 {
+				return t, fmt.Errorf("time %q is not within the years 1900 to 2200", s)
+			}
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; write it as 2026-03-01T00:00:00Z or 2026-03-01", s)
+}
+
+// largest is beyond every store and still far from where sums of squares overflow.
+const largest = 1e100
+
+func parseAmount(column, s string) (float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%s %q is no number", column, s)
+	case math.IsNaN(v) || math.IsInf(v, 0) || v > largest:
+		return 0, fmt.Errorf("%s %q is not a finite number below 1e100; leave the cell empty where it is not known", column, s)
+	case v < 0:
+		return 0, fmt.Errorf("%s %q is negative", column, s)
+	}
+	return v, nil
+}
+
+func gather(name string, order []string, rows map[string][]row, over map[string]int) (*File, error) {
+	f := &File{}
+	var steps []time.Duration
+	for _, series := range order {
+		all := rows[series]
+		delete(rows, series)
+		first := all[0].line
+		slices.SortStableFunc(all, func(a, b row) int { return a.Time.Compare(b.Time) })
+		s := Series{Name: series, FirstLine: first, Observations: make([]forecast.Observation, len(all))}
+		observed := false
+		for i, r := range all {
+			if i > 0 {
+				step := r.Time.Sub(all[i-1].Time)
+				if step == 0 {
+					return nil, &Error{name, max(r.line, all[i-1].line), fmt.Sprintf(
+						"series %q has %s twice (also line %d)", series, r.Time.Format(time.RFC3339), min(r.line, all[i-1].line))}
+				}
+				steps = append(steps, step)
+			}
+			s.Observations[i] = r.Observation
+			observed = observed || !math.IsNaN(r.Used)
+		}
+		if !observed {
+			return nil, &Error{name, first, fmt.Sprintf("series %q has no value in column used", series)}
+		}
+		if n := over[series]; n > 0 {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("series %q: used is above capacity in %d of %d rows", series, n, len(all)))
+		}
+		f.Series = append(f.Series, s)
+	}
+	if len(steps) > 0 {
+		slices.Sort(steps)
+		f.MedianStep = steps[len(steps)/2]
+	}
+	return f, nil
+}
