@@ -1,0 +1,234 @@
+// Package agent is the sampling loop: at every interval it reads how full this host's volumes are and records that, with
+// the lines for InfluxDB, in one transaction.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidemark/tidemark/internal/line"
+	"github.com/tidemark/tidemark/internal/volume"
+)
+
+// Disks reads this host. Sample must return in bounded time, whatever a filesystem does.
+type Disks interface {
+	Sample(ctx context.Context, now time.Time) ([]volume.Sample, error)
+	IO(ctx context.Context, now time.Time) ([]line.Point, error)
+}
+
+// Store keeps samples and lines. Record must not return before both are durable, and keeps both or neither.
+type Store interface {
+	Record(ctx context.Context, samples []volume.Sample, lines []string) error
+	Prune(ctx context.Context, now time.Time) error
+}
+
+// Outbox says how many lines wait for the server.
+type Outbox struct {
+	Depth, Dropped, Expired, Quarantined int64
+	Age                                  time.Duration // of the oldest line that waits
+}
+
+// Options of an Agent. Disks, Store, Every, Now and Log are required.
+type Options struct {
+	Host  string
+	Tags  map[string]string // the configured ones
+	Every time.Duration     // samples are taken at whole multiples of it
+	Disks Disks
+	Store Store
+	Now   func() time.Time
+	Log   *slog.Logger
+
+	// Outbox is asked for the agent's own measurement. Nil: nothing is shipped, so no lines are made.
+	Outbox func(ctx context.Context, now time.Time) (Outbox, error)
+	// Recorded is called after every sampling that was recorded. It must not block.
+	Recorded func(samples []volume.Sample)
+	// Beat is called by the scheduler at least every BeatEvery, whatever the filesystems do: it feeds a watchdog.
+	Beat      func()
+	BeatEvery time.Duration
+}
+
+// pruneEvery is how often what has passed its retention is dropped.
+const pruneEvery = time.Hour
+
+// keepUnrecorded bounds the samplings that wait in memory while the store cannot take them.
+const keepUnrecorded = 1000
+
+// Agent samples a host.
+type Agent struct {
+	opt        Options
+	unrecorded []batch // oldest first
+	lost       int64   // batches given up because the store stayed unusable
+	pruned     time.Time
+	failing    bool
+}
+
+type batch struct {
+	samples []volume.Sample
+	lines   []string
+}
+
+// New makes an agent; it does nothing until Run or Once.
+func New(opt Options) *Agent { return &Agent{opt: opt} }
+
+// Run samples at once and then at every multiple of the interval, until ctx ends; then it returns nil. A sampling that
+// cannot be recorded is kept and recorded with a later one.
+func (a *Agent) Run(ctx context.Context) error {
+	beat := newTicker(a.opt.BeatEvery)
+	defer beat.Stop()
+	a.sampleAndLog(ctx)
+	for {
+		now := a.opt.Now()
+		next := now.Truncate(a.opt.Every).Add(a.opt.Every)
+		due := time.NewTimer(next.Sub(now))
+		for waiting := true; waiting; {
+			select {
+			case <-ctx.Done():
+				due.Stop()
+				return nil
+			case <-beat.C:
+				a.opt.Beat()
+			case <-due.C:
+				waiting = false
+			}
+		}
+		a.sampleAndLog(ctx)
+	}
+}
+
+// newTicker returns a ticker that never fires when every is zero.
+func newTicker(every time.Duration) *time.Ticker {
+	if every > 0 {
+		return time.NewTicker(every)
+	}
+	t := time.NewTicker(time.Hour)
+	t.Stop()
+	return t
+}
+
+func (a *Agent) sampleAndLog(ctx context.Context) {
+	err := a.Once(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil && !a.failing:
+		a.failing = true
+		a.opt.Log.Error("sampling fails; it goes on and keeps what it cannot record", "error", err)
+	case err == nil && a.failing:
+		a.failing = false
+		a.opt.Log.Info("sampling works again", "lost_samplings", a.lost)
+	}
+}
+
+// Once takes one sampling and records it, with those that could not be recorded before.
+func (a *Agent) Once(ctx context.Context) error {
+	now := a.opt.Now().UTC().Truncate(time.Second)
+	started := a.opt.Now()
+	samples, err := a.opt.Disks.Sample(ctx, now)
+	if err != nil {
+		return fmt.Errorf("read the volumes: %w", err)
+	}
+	lines, linesErr := a.lines(ctx, now, samples, a.opt.Now().Sub(started))
+	a.unrecorded = append(a.unrecorded, batch{samples, lines})
+	if len(a.unrecorded) > keepUnrecorded {
+		a.unrecorded = a.unrecorded[1:]
+		a.lost++
+	}
+	for len(a.unrecorded) > 0 {
+		b := a.unrecorded[0]
+		if err := a.opt.Store.Record(ctx, b.samples, b.lines); err != nil {
+			return errors.Join(fmt.Errorf("record %d volumes: %w", len(b.samples), err), linesErr)
+		}
+		a.unrecorded = a.unrecorded[1:]
+	}
+	if a.opt.Recorded != nil {
+		a.opt.Recorded(samples)
+	}
+	if now.Sub(a.pruned) >= pruneEvery {
+		if err := a.opt.Store.Prune(ctx, now); err != nil {
+			return errors.Join(fmt.Errorf("drop what is past its retention: %w", err), linesErr)
+		}
+		a.pruned = now
+	}
+	return linesErr
+}
+
+// lines writes what a server is told. A line that cannot be written costs none of the others.
+func (a *Agent) lines(ctx context.Context, now time.Time, samples []volume.Sample, gather time.Duration) ([]string, error) {
+	if a.opt.Outbox == nil {
+		return nil, nil
+	}
+	lines, err := Lines(samples)
+	io, ioErr := a.opt.Disks.IO(ctx, now)
+	own, ownErr := a.ownPoint(ctx, now, gather)
+	more, encodeErr := encode(append(io, own))
+	return append(lines, more...), errors.Join(err, ioErr, ownErr, encodeErr)
+}
+
+// Lines writes samples as line protocol: a disk line for each that was measured, a tidemark_volume line for each.
+func Lines(samples []volume.Sample) ([]string, error) {
+	points := make([]line.Point, 0, 2*len(samples))
+	for _, s := range samples {
+		if s.Measured() {
+			points = append(points, line.DiskPoint(s))
+		}
+		points = append(points, line.VolumePoint(s))
+	}
+	return encode(points)
+}
+
+func encode(points []line.Point) ([]string, error) {
+	lines := make([]string, 0, len(points))
+	var errs []error
+	for _, p := range points {
+		l, err := line.Encode(p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		lines = append(lines, l)
+	}
+	return lines, errors.Join(errs...)
+}
+
+// ownPoint is the agent's measurement of itself. Without the outbox's numbers it still says the rest.
+func (a *Agent) ownPoint(ctx context.Context, now time.Time, gather time.Duration) (line.Point, error) {
+	tags := map[string]string{}
+	for k, v := range a.opt.Tags {
+		tags[k] = v
+	}
+	tags["host"] = a.opt.Host
+	p := line.Point{Measurement: "tidemark_agent", Tags: tags, Time: now, Fields: []line.Field{
+		line.Float("gather_seconds", gather.Seconds()),
+	}}
+	if resident, ok := residentBytes(); ok {
+		p.Fields = append(p.Fields, line.Int("resident_bytes", resident))
+	}
+	box, err := a.opt.Outbox(ctx, now)
+	if err != nil {
+		return p, fmt.Errorf("ask the outbox: %w", err)
+	}
+	p.Fields = append(p.Fields,
+		line.Int("outbox_depth", box.Depth), line.Float("outbox_age_seconds", box.Age.Seconds()),
+		line.Int("dropped", box.Dropped), line.Int("expired", box.Expired), line.Int("quarantined", box.Quarantined),
+		line.Int("lost_samplings", a.lost))
+	return p, nil
+}
+
+// residentBytes is this process's resident memory, where the system tells it (Linux).
+func residentBytes() (int64, bool) {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, false
+	}
+	fields := strings.Fields(string(statm))
+	if len(fields) < 2 {
+		return 0, false
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err == nil
+}
