@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,12 +19,15 @@ import (
 
 // writer is a server made of a function, which remembers when it was asked and what it took.
 type writer struct {
+	mu     sync.Mutex
 	answer func(lines []string) error
 	asked  []time.Time
 	taken  []string
 }
 
 func (w *writer) Write(ctx context.Context, lines []string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.asked = append(w.asked, time.Now())
 	if err := ctx.Err(); err != nil {
 		return &influx.Error{Err: err, Message: err.Error()}
@@ -33,6 +37,13 @@ func (w *writer) Write(ctx context.Context, lines []string) error {
 	}
 	w.taken = append(w.taken, lines...)
 	return nil
+}
+
+// attempts says when it was asked so far.
+func (w *writer) attempts() []time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.asked)
 }
 
 func status(code int) error { return &influx.Error{Status: code, Message: fmt.Sprint("status ", code)} }
@@ -213,13 +224,13 @@ func TestRunBacksOffGrowsAndComesBack(t *testing.T) {
 			s.Notify()
 			time.Sleep(6 * time.Second)
 		}
-		synctest.Wait()
-		if n := len(w.asked); n < 14 || n > 30 {
+		asked := w.attempts()
+		if n := len(asked); n < 14 || n > 30 {
 			t.Errorf("%d attempts in ten minutes, want 14 to 30", n)
 		}
 		bound := firstPause
-		for i, at := range w.asked[1:] {
-			pause := at.Sub(w.asked[i])
+		for i, at := range asked[1:] {
+			pause := at.Sub(asked[i])
 			if pause < bound/2 || pause > bound {
 				t.Errorf("pause %d is %s, want %s to %s", i, pause, bound/2, bound)
 			}
@@ -231,10 +242,9 @@ func TestRunBacksOffGrowsAndComesBack(t *testing.T) {
 		if outbox.depth() != 0 {
 			t.Errorf("%d lines wait a minute after the server came back", outbox.depth())
 		}
-		attempts := len(w.asked)
+		attempts := len(w.attempts())
 		time.Sleep(time.Hour)
-		synctest.Wait()
-		if len(w.asked) != attempts {
+		if len(w.attempts()) != attempts {
 			t.Error("it wrote although there was nothing to write")
 		}
 		outbox.add("m f=9i 1700001000")
