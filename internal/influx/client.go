@@ -2,7 +2,7 @@
 // 1.8 as well as on 2.x.
 //
 // A [Client] is one server with one organisation and token. [Client.Writer] is the writing end of a bucket; what it
-// returns on failure is an [Error] whose status says what may be done about it.
+// returns on failure is an [Error] whose status says what may be done about it. [Client.History] is the reading end.
 package influx
 
 import (

@@ -102,10 +102,12 @@ func hint(e *Error, bucket string) string {
 		return "write https:// in influx.url"
 	case missingBucket(e):
 		return fmt.Sprintf("create the bucket %q, on 1.8 the database, or mend influx.bucket, influx.forecast_bucket or influx.org", bucket)
+	case strings.Contains(e.Message, "flux-enabled"):
+		return "set flux-enabled = true under [http] of the server's influxdb.conf"
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
 		return "give a token for this bucket in influx.token_file; on 1.8 it is user:password"
 	case e.Status == http.StatusNotFound:
-		return "mend influx.url, or create the bucket"
+		return "mend influx.url, or create the bucket; to read, the server must speak Flux: InfluxDB 1.8 or 2.x"
 	case e.Status/100 == 3:
 		return "the server redirects: write the address it points to in influx.url"
 	case errors.Is(e.Err, context.Canceled):
@@ -121,7 +123,7 @@ func hint(e *Error, bucket string) string {
 
 // missingBucket recognises the words of the generations: 1.8 knows databases and retention policies, 2.x buckets.
 func missingBucket(e *Error) bool {
-	for _, words := range []string{"database not found", "could not find bucket", "retention policy not found", "bucket not found"} {
+	for _, words := range []string{"database not found", "no database", "invalid retention policy", "could not find bucket", "retention policy not found", "bucket not found"} {
 		if strings.Contains(e.Message, words) {
 			return true
 		}
