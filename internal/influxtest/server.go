@@ -10,7 +10,7 @@
 //		server := influxtest.Shared(t)
 //		bucket := server.Bucket(t)
 //
-// A test that kills the server takes one of its own with [Start].
+// A test that kills the server takes one of its own with [Start], even where TIDEMARK_TEST_INFLUX_URL gives one to share.
 package influxtest
 
 import (
@@ -87,7 +87,11 @@ func Shared(t testing.TB) *Server {
 		t.Fatal("influxtest.Shared needs a TestMain that calls influxtest.Main")
 	}
 	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = start()
+		if given := os.Getenv("TIDEMARK_TEST_INFLUX_URL"); given != "" {
+			shared.server, shared.err = join(given)
+		} else {
+			shared.server, shared.err = start()
+		}
 	}
 	if shared.err != nil {
 		t.Fatal(shared.err)
@@ -95,8 +99,7 @@ func Shared(t testing.TB) *Server {
 	return shared.server
 }
 
-// Start returns a server of the test's own, which ends with it. Where TIDEMARK_TEST_INFLUX_URL names a server, it is
-// that one.
+// Start returns a server of the test's own, which the test may stop and restart, and which ends with it.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	s, err := start()
@@ -112,14 +115,6 @@ func Start(t testing.TB) *Server {
 }
 
 func start() (*Server, error) {
-	if given := os.Getenv("TIDEMARK_TEST_INFLUX_URL"); given != "" {
-		s := &Server{
-			URL:   strings.TrimSuffix(given, "/"),
-			Token: os.Getenv("TIDEMARK_TEST_INFLUX_TOKEN"),
-			Org:   os.Getenv("TIDEMARK_TEST_INFLUX_ORG"),
-		}
-		return s, s.join()
-	}
 	program, err := binary()
 	if err != nil {
 		return nil, err
@@ -259,28 +254,33 @@ func (s *Server) setup() error {
 	return nil
 }
 
-// join learns what it must know of a server that was given.
-func (s *Server) join() error {
+// join makes use of a server that was given.
+func join(given string) (*Server, error) {
+	s := &Server{
+		URL:   strings.TrimSuffix(given, "/"),
+		Token: os.Getenv("TIDEMARK_TEST_INFLUX_TOKEN"),
+		Org:   os.Getenv("TIDEMARK_TEST_INFLUX_ORG"),
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	if err := s.healthy(ctx); err != nil {
-		return fmt.Errorf("TIDEMARK_TEST_INFLUX_URL: %w", err)
+		return nil, fmt.Errorf("TIDEMARK_TEST_INFLUX_URL: %w", err)
 	}
 	body, err := s.request(ctx, http.MethodGet, "/api/v2/orgs?org="+url.QueryEscape(s.Org), nil)
 	if err != nil {
-		return nil // 1.8 has no organisations
+		return s, nil // 1.8 has no organisations
 	}
 	var answer struct {
 		Orgs []struct{ ID, Name string }
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return err
+		return nil, err
 	}
 	if len(answer.Orgs) != 1 {
-		return fmt.Errorf("TIDEMARK_TEST_INFLUX_ORG %q is not one organisation but %d", s.Org, len(answer.Orgs))
+		return nil, fmt.Errorf("TIDEMARK_TEST_INFLUX_ORG %q is not one organisation but %d", s.Org, len(answer.Orgs))
 	}
 	s.V2, s.orgID, s.Org = true, answer.Orgs[0].ID, answer.Orgs[0].Name
-	return nil
+	return s, nil
 }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`)
@@ -414,8 +414,8 @@ func (s *Server) Kill(t testing.TB) { s.stop(t, syscall.SIGKILL) }
 
 func (s *Server) stop(t testing.TB, signal syscall.Signal) {
 	t.Helper()
-	if s.program == "" {
-		t.Skip("the server at TIDEMARK_TEST_INFLUX_URL is not ours to stop; run without it to cover this test")
+	if s == shared.server {
+		t.Fatal("a shared server is not to be stopped: take one of your own from influxtest.Start")
 	}
 	if err := s.end(signal); err != nil {
 		t.Fatal(err)
