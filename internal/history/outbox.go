@@ -1,0 +1,181 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Outbox is the lines that still have to reach the server. It is safe for concurrent use.
+type Outbox struct {
+	db       *sql.DB
+	maxAge   time.Duration
+	maxBytes int64
+}
+
+// Outbox is the store's.
+func (s *Store) Outbox() *Outbox { return &Outbox{s.db, s.opt.OutboxMaxAge, s.opt.OutboxMaxBytes} }
+
+func appendLines(ctx context.Context, tx *sql.Tx, now time.Time, lines []string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO outbox (t, line) VALUES (?, ?)")
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	for _, line := range lines {
+		if _, err := insert.ExecContext(ctx, now.Unix(), line); err != nil {
+			return fmt.Errorf("append to the outbox: %w", err)
+		}
+	}
+	return nil
+}
+
+// Next returns the oldest lines, at most limit.
+func (o *Outbox) Next(ctx context.Context, limit int) ([]Entry, error) {
+	rows, err := o.db.QueryContext(ctx, "SELECT seq, line FROM outbox ORDER BY seq LIMIT ?", limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	defer rows.Close()
+	var entries []Entry
+	for rows.Next() {
+		var e Entry
+		if err := rows.Scan(&e.Seq, &e.Line); err != nil {
+			return nil, fmt.Errorf("read the outbox: %w", err)
+		}
+		entries = append(entries, e)
+	}
+	return entries, rows.Err()
+}
+
+// Delete removes lines that the server acknowledged. Lines that are gone already are no error.
+func (o *Outbox) Delete(ctx context.Context, entries []Entry) error {
+	return o.change(ctx, func(tx *sql.Tx) error {
+		_, err := deleteEntries(ctx, tx, entries)
+		return err
+	})
+}
+
+// Expire removes lines that the server refused as older than its retention, and counts them.
+func (o *Outbox) Expire(ctx context.Context, entries []Entry) error {
+	return o.change(ctx, func(tx *sql.Tx) error {
+		n, err := deleteEntries(ctx, tx, entries)
+		if err != nil {
+			return err
+		}
+		return count(ctx, tx, "expired", n)
+	})
+}
+
+// mostQuarantined bounds the quarantine; the newest lines stay.
+const mostQuarantined = 10_000
+
+// Quarantine sets a line aside that the server will never take, with its reason, and counts it.
+func (o *Outbox) Quarantine(ctx context.Context, entry Entry, reason string, now time.Time) error {
+	return o.change(ctx, func(tx *sql.Tx) error {
+		n, err := deleteEntries(ctx, tx, []Entry{entry})
+		if err != nil || n == 0 {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO quarantine VALUES (?, ?, ?, ?)", entry.Seq, now.Unix(), entry.Line, reason); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM quarantine WHERE seq <=
+			(SELECT seq FROM quarantine ORDER BY seq DESC LIMIT 1 OFFSET ?)`, mostQuarantined); err != nil {
+			return err
+		}
+		return count(ctx, tx, "quarantined", n)
+	})
+}
+
+// Stats says how the outbox stands, without counting its lines.
+func (o *Outbox) Stats(ctx context.Context) (OutboxStats, error) {
+	var s OutboxStats
+	var oldest sql.NullInt64
+	err := o.db.QueryRowContext(ctx, `SELECT depth, bytes, dropped, expired, quarantined,
+		(SELECT t FROM outbox ORDER BY seq LIMIT 1) FROM outbox_count`).
+		Scan(&s.Depth, &s.Bytes, &s.Dropped, &s.Expired, &s.Quarantined, &oldest)
+	if err != nil {
+		return s, fmt.Errorf("count the outbox: %w", err)
+	}
+	if oldest.Valid {
+		s.Oldest = time.Unix(oldest.Int64, 0).UTC()
+	}
+	return s, nil
+}
+
+// prune drops the oldest lines beyond the caps, a batch a transaction, and counts them.
+func (o *Outbox) prune(ctx context.Context, now time.Time) error {
+	for {
+		var n int64
+		err := o.change(ctx, func(tx *sql.Tx) error {
+			result, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT ?1)
+				AND (t < ?2 OR seq <= (SELECT max(seq) FROM (SELECT seq,
+					(SELECT bytes FROM outbox_count) - sum(octet_length(line)) OVER (ORDER BY seq) + octet_length(line) AS left_with
+					FROM (SELECT seq, line FROM outbox ORDER BY seq LIMIT ?1)) WHERE left_with > ?3))`,
+				pruneBatch, now.Add(-o.maxAge).Unix(), o.maxBytes)
+			if err != nil {
+				return err
+			}
+			if n, err = result.RowsAffected(); err != nil {
+				return err
+			}
+			return count(ctx, tx, "dropped", n)
+		})
+		if err != nil || n < pruneBatch {
+			return err
+		}
+	}
+}
+
+func (o *Outbox) change(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := o.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("change the outbox: %w", err)
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		return fmt.Errorf("change the outbox: %w", err)
+	}
+	return tx.Commit()
+}
+
+func deleteEntries(ctx context.Context, tx *sql.Tx, entries []Entry) (int64, error) {
+	remove, err := tx.PrepareContext(ctx, "DELETE FROM outbox WHERE seq = ?")
+	if err != nil {
+		return 0, err
+	}
+	defer remove.Close()
+	var n int64
+	for _, e := range entries {
+		result, err := remove.ExecContext(ctx, e.Seq)
+		if err != nil {
+			return n, err
+		}
+		affected, err := result.RowsAffected()
+		if err != nil {
+			return n, err
+		}
+		n += affected
+	}
+	return n, nil
+}
+
+// count adds to a counter: dropped, expired or quarantined.
+func count(ctx context.Context, tx *sql.Tx, counter string, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	switch counter {
+	case "dropped", "expired", "quarantined":
+	default:
+		return errors.New("no counter " + counter)
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE outbox_count SET "+counter+" = "+counter+" + ?", n)
+	return err
+}

@@ -1,0 +1,198 @@
+// Package sqlite opens a database file the way all of Tidemark's are kept: durable at every commit, readable while it is
+// written, usable by several processes, with a schema that migrates. It is the only importer of the driver.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+)
+
+// ErrCorrupt says that a file is no database, or a damaged one.
+var ErrCorrupt = errors.New("not a sound database")
+
+// busyTimeout is how long one process waits for another's transaction.
+const busyTimeout = 10 * time.Second
+
+// The modes let a group read: in WAL mode a reader must be able to write the shared-memory file. The directory keeps its group.
+const (
+	dirMode  = 0o770 | fs.ModeSetgid
+	fileMode = 0o660
+)
+
+// Open opens path for writing, makes it and its directory where they are missing, and brings its schema up to date: schema
+// is the list of migrations, each run once, in order, in a transaction of its own. A file with a newer schema is an error.
+// A damaged file is ErrCorrupt.
+func Open(ctx context.Context, path string, schema []string) (*sql.DB, error) {
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o770); err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(dir, dirMode); err != nil { // whatever the umask was
+			return nil, err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.Size() == 0 {
+		// SQLite gives its other files the mode of this one.
+		if err := f.Chmod(fileMode); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	f.Close()
+	db, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}}))
+	if err != nil {
+		return nil, err
+	}
+	// One connection writes: SQLite takes one writer at a time, and waiting in Go is fairer than waiting for its lock.
+	db.SetMaxOpenConns(1)
+	if err := migrate(ctx, db, schema); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open %s: %w", path, classify(err))
+	}
+	return db, nil
+}
+
+// OpenReadOnly opens an existing file for reading; its schema must be at schemaVersion. A missing file is
+// fs.ErrNotExist, one that may not be read fs.ErrPermission.
+func OpenReadOnly(ctx context.Context, path string, schemaVersion int) (*sql.DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
+	db, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"ro"}}))
+	if err != nil {
+		return nil, err
+	}
+	var version int
+	err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	if err == nil && version != schemaVersion {
+		err = fmt.Errorf("its schema is version %d, this program reads %d; use the version of tidemark that writes it, or let that agent restart", version, schemaVersion)
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open %s: %w", path, classify(err))
+	}
+	return db, nil
+}
+
+// OpenInMemory opens a database that ends with the process.
+func OpenInMemory(ctx context.Context, schema []string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1) // each connection would be a database of its own
+	if err := migrate(ctx, db, schema); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open a database in memory: %w", err)
+	}
+	return db, nil
+}
+
+func dsn(path string, params url.Values) string {
+	params["_pragma"] = []string{
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "foreign_keys(1)", "synchronous(FULL)",
+		"cache_size(-2000)", // KiB; an agent is to stay small
+		"journal_size_limit(4194304)",
+	}
+	if params.Get("mode") == "rw" {
+		params["_pragma"] = append(params["_pragma"], "journal_mode(WAL)")
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: params.Encode()}).String()
+}
+
+func migrate(ctx context.Context, db *sql.DB, schema []string) error {
+	for {
+		done, err := migrateOne(ctx, db, schema)
+		if err != nil || done {
+			return err
+		}
+	}
+}
+
+// migrateOne runs the next migration. The version is read within the transaction that writes, so that two processes that
+// open a file at once do not both migrate it.
+func migrateOne(ctx context.Context, db *sql.DB, schema []string) (done bool, err error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback()
+	var version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return false, err
+	}
+	switch {
+	case version > len(schema):
+		return false, fmt.Errorf("its schema is version %d, this program knows %d; use the newer version of tidemark that wrote it", version, len(schema))
+	case version == len(schema):
+		return true, nil
+	}
+	if _, err := tx.ExecContext(ctx, schema[version]); err != nil {
+		return false, fmt.Errorf("migrate the schema to version %d: %w", version+1, err)
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version+1)); err != nil {
+		return false, err
+	}
+	return false, tx.Commit()
+}
+
+func classify(err error) error {
+	var e *driver.Error
+	if errors.As(err, &e) {
+		switch e.Code() & 0xff {
+		case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+			return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+	}
+	return err
+}
+
+// Check reads the whole file and says whether it is sound; ErrCorrupt if not.
+func Check(ctx context.Context, db *sql.DB) error {
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return classify(err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("%w: %s", ErrCorrupt, verdict)
+	}
+	return nil
+}
+
+// SetAside renames a damaged file and its companions, so that a new one can begin and nothing is deleted. It returns the
+// new name.
+func SetAside(path string, now time.Time) (string, error) {
+	aside := fmt.Sprintf("%s.corrupt-%s", path, now.UTC().Format("20060102T150405Z"))
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		aside = fmt.Sprintf("%s.corrupt-%s-%d", path, now.UTC().Format("20060102T150405Z"), n)
+	}
+	for _, suffix := range []string{"-wal", "-shm", ""} {
+		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return aside, nil
+}
