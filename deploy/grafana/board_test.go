@@ -216,15 +216,18 @@ func encode(t *testing.T, points ...line.Point) []string {
 }
 
 // outlook is a row that the planner wrote. Days of 0 mean that no date was given.
+// Nor is a probability below 0.
 func outlook(host, path string, resource volume.Resource, age time.Duration, site string, growth, days, probability float64, reason string) line.Point {
 	p := line.Point{
 		Measurement: "tidemark_outlook",
 		Tags:        map[string]string{"host": host, "path": path, "resource": string(resource), "site": site},
 		Time:        now.Add(-age),
 		Fields: []line.Field{
-			line.Float("growth_per_day", growth), line.Float("prob_7d", probability/2), line.Float("prob_30d", probability),
-			line.Float("prob_90d", 1), line.Float("full_level", 95), line.Text("method", "drift"), line.Text("reason", reason),
+			line.Float("growth_per_day", growth), line.Float("full_level", 95), line.Text("method", "drift"), line.Text("reason", reason),
 		},
+	}
+	if probability >= 0 {
+		p.Fields = append(p.Fields, line.Float("prob_7d", probability/2), line.Float("prob_30d", probability), line.Float("prob_90d", 1))
 	}
 	if days > 0 {
 		p.Fields = append(p.Fields, line.Float("p10_days", days/2), line.Float("p50_days", days), line.Float("p90_days", days*2))
@@ -252,8 +255,8 @@ func forecast(path, site string, resource volume.Resource, made time.Duration, i
 //	nas1:/srv/video  read-only and nearly full; its newer outlook gives no date, its older one did
 //	nas1:/srv/scan   missing
 //	web.1:/x         new: no outlook but an expired one
-//	webx1:/x         what a careless pattern for web.1 would match
-//	old1:/x          decommissioned three days ago
+//	webx1:/x         what a careless pattern for web.1 would match; its outlook gives no probability
+//	nas10:/x         decommissioned three days ago; begins like nas1
 func seed(t *testing.T, server *influxtest.Server) view {
 	t.Helper()
 	stuck := reading("db2", "/data", "sda", time.Minute, 0, 0)
@@ -274,7 +277,7 @@ func seed(t *testing.T, server *influxtest.Server) view {
 		reading("nas1", "/srv/scan", "sdc", 3*time.Hour, 20, 100), missing,
 		reading("web.1", "/x", "sda", time.Minute, 10, 100),
 		reading("webx1", "/x", "sda", time.Minute, 30, 100),
-		reading("old1", "/x", "sda", 3*day, 98, 100),
+		reading("nas10", "/x", "sda", 3*day, 98, 100),
 	}
 	v := view{bucket: server.Bucket(t), forecastBucket: server.Bucket(t), volumeHost: "db1", volumePath: "/var/lib/pg"}
 	var points []line.Point
@@ -295,6 +298,7 @@ func seed(t *testing.T, server *influxtest.Server) view {
 		outlook("nas1", "/srv/video", volume.Space, 26*time.Hour, "dc1", 4, 3, .95, "older"),
 		outlook("nas1", "/srv/video", volume.Space, 2*time.Hour, "dc1", 4.5, 0, .3, "sawtooth"),
 		outlook("db2", "/data", volume.Space, 26*time.Hour, "dc1", 1.5, 5, .75, "trend"),
+		outlook("webx1", "/x", volume.Space, 2*time.Hour, "dc1", 1.25, 0, -1, "unknown_size"),
 		outlook("web.1", "/x", volume.Space, 5*day, "dc1", 9, 1, 1, "expired"),
 
 		// The older run reached further and was written under another site.
@@ -340,7 +344,7 @@ var expectations = map[string]expectation{
 			"db2 /data - 1.5 5 0.75 trend",
 			"nas1 /srv/video 97 4.5 - 0.3 sawtooth",
 			"db1 / 40 0 - 0.25 idle",
-			"webx1 /x 30 - - - -",
+			"webx1 /x 30 1.25 - - unknown_size",
 			"nas1 /srv/scan 20 - - - -",
 			"web.1 /x 10 - - - -",
 		},
@@ -370,7 +374,7 @@ var expectations = map[string]expectation{
 			"db2 /data 2026-03-13T13:00:00Z 95",
 			"nas1 /srv/scan 2026-03-15T10:00:00Z 20",
 			"nas1 /srv/video 2026-03-15T12:00:00Z 97",
-			"old1 /x 2026-03-12T13:00:00Z 98",
+			"nas10 /x 2026-03-12T13:00:00Z 98",
 			"web.1 /x 2026-03-15T12:00:00Z 10",
 			"webx1 /x 2026-03-15T12:00:00Z 30",
 		},
@@ -395,8 +399,8 @@ var expectations = map[string]expectation{
 		two: []string{"2026-03-15T11:59:00Z nas1 /srv/scan 0 0 1", "2026-03-15T11:59:00Z nas1 /srv/video 0 1 0"},
 		one: []string{"2026-03-15T11:59:00Z db2 /data 1 0 0"},
 	},
-	"$host":        same([]string{"_value"}, "db1", "db2", "nas1", "old1", "web.1", "webx1"),
-	"$volume_host": same([]string{"_value"}, "db1", "db2", "nas1", "old1", "web.1", "webx1"),
+	"$host":        same([]string{"_value"}, "db1", "db2", "nas1", "nas10", "web.1", "webx1"),
+	"$volume_host": same([]string{"_value"}, "db1", "db2", "nas1", "nas10", "web.1", "webx1"),
 	"$volume_path": same([]string{"_value"}, "/", "/var/lib/pg"),
 }
 
@@ -512,6 +516,9 @@ func TestQueriesKeepToTheDataModel(t *testing.T) {
 			if !slices.Contains(allowed, f[1]) && !slices.Contains(made, f[1]) {
 				t.Errorf("%s: its measurements have no field or tag %q", name, f[1])
 			}
+		}
+		if strings.Count(query, "${host") != strings.Count(query, "r.host =~ /^(?:${host:regex})$/") {
+			t.Errorf("%s: hosts must be matched whole", name)
 		}
 		if found := unportable.FindString(query); found != "" {
 			t.Errorf("%s: %s does not run on every InfluxDB", name, found)
@@ -700,5 +707,16 @@ func TestProvisioningMeetsTheBoard(t *testing.T) {
 	}
 	if !bytes.Contains(readme, []byte(boards.Providers[0].Options.Path)) {
 		t.Errorf("the README does not name %s, where the board goes", boards.Providers[0].Options.Path)
+	}
+}
+
+// TestUnknownProbabilityIsNoData: a volume whose outlook gives no probability is not counted as unlikely to fill.
+func TestUnknownProbabilityIsNoData(t *testing.T) {
+	server := influxtest.Shared(t)
+	v := seed(t, server)
+	v.hosts = []string{"webx1"}
+	d, _ := read(t)
+	if got := table(t, server, v.interpolate(t, d.queries()["Likely full in 30 days/A"]), "_value"); len(got) != 0 {
+		t.Errorf("got %q, want no data", got)
 	}
 }
