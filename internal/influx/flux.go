@@ -39,7 +39,8 @@ var (
 	latest   = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// source is the beginning of every query: the points of [from, to) in the bucket.
+// source is the beginning of every query: the points of [from, to) in the bucket. Flux 0.65 takes a point at stop into
+// the range and 2.x does not; points are written at whole seconds, so a stop just before to is right for both.
 func source(bucket string, from, to time.Time) string {
 	if from.Before(earliest) {
 		from = earliest
@@ -48,7 +49,7 @@ func source(bucket string, from, to time.Time) string {
 		to = latest
 	}
 	return fmt.Sprintf("from(bucket: %s)\n  |> range(start: %s, stop: %s)", quote(bucket),
-		from.UTC().Format(time.RFC3339Nano), to.UTC().Format(time.RFC3339Nano))
+		from.UTC().Format(time.RFC3339Nano), to.Add(-1).UTC().Format(time.RFC3339Nano))
 }
 
 // where is a filter for a column that equals one of the values.
