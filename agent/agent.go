@@ -181,6 +181,15 @@ func Lines(samples []volume.Sample) ([]string, error) {
 	return encode(points)
 }
 
+// DiskLines writes samples as disk lines alone: a past that was imported has no state.
+func DiskLines(samples []volume.Sample) ([]string, error) {
+	points := make([]line.Point, len(samples))
+	for i, s := range samples {
+		points[i] = line.DiskPoint(s)
+	}
+	return encode(points)
+}
+
 func encode(points []line.Point) ([]string, error) {
 	lines := make([]string, 0, len(points))
 	var errs []error

@@ -1,7 +1,208 @@
 package main
 
-import "io"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
 
+	"github.com/urfave/cli/v2"
+
+	"github.com/tidemark/tidemark/config"
+)
+
+// version is set by the linker.
 var version = "dev"
 
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int { return 0 }
+// Exit codes, the same for every command.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage or configuration; nothing was touched
+	exitPart   = 3 // done in part
+)
+
+// program is what every command stands on: its streams, its clock, its environment.
+type program struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	getenv func(string) string
+	now    func() time.Time
+	log    *slog.Logger
+}
+
+// run is the whole program; it returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, now: time.Now, log: newLogger(stderr)}
+	err := p.app().RunContext(ctx, args)
+	if err != nil {
+		p.sayError(err)
+	}
+	return exitCode(err)
+}
+
+func (p *program) app() *cli.App {
+	app := &cli.App{
+		Name:                   "tidemark",
+		Usage:                  "how full volumes are, when each will be full, and what to do about it",
+		UsageText:              "tidemark [--config FILE] COMMAND [flags] [arguments]",
+		Version:                version,
+		HideHelpCommand:        true,
+		UseShortOptionHandling: false,
+		Reader:                 p.stdin,
+		Writer:                 p.stdout,
+		ErrWriter:              p.stderr,
+		Flags: []cli.Flag{&cli.StringFlag{
+			Name: "config", Usage: "read `FILE`", DefaultText: "$TIDEMARK_CONFIG, else /etc/tidemark/tidemark.yaml where there is one",
+		}},
+		Commands: []*cli.Command{
+			p.upCommand(), p.agentCommand(), p.volumesCommand(), p.forecastCommand(), p.importCommand(), p.configCommand(),
+		},
+		ExitErrHandler: func(*cli.Context, error) {}, // run owns the exit code
+		Action:         p.noCommand,
+	}
+	app.OnUsageError = usageFault
+	for _, c := range app.Commands {
+		strict(c)
+	}
+	return app
+}
+
+// strict makes a command and its subcommands report wrong usage as such and refuse surplus arguments: cli accepts them in
+// silence, and a flag behind an argument would be one of them.
+func strict(c *cli.Command) {
+	c.OnUsageError = usageFault
+	c.HideHelpCommand = true
+	for _, sub := range c.Subcommands {
+		strict(sub)
+	}
+	action := c.Action
+	if len(c.Subcommands) > 0 {
+		c.Action = func(ctx *cli.Context) error {
+			if !ctx.Args().Present() {
+				return usagef("", "%s needs one of: %s", c.Name, strings.Join(commandNames(c.Subcommands), ", "))
+			}
+			return unknownCommand(c.Name+" ", ctx.Args().First(), c.Subcommands)
+		}
+		return
+	}
+	most := 0
+	if c.ArgsUsage != "" {
+		most = len(strings.Fields(c.ArgsUsage))
+	}
+	c.Action = func(ctx *cli.Context) error {
+		if ctx.NArg() > most {
+			hint := fmt.Sprintf("see tidemark %s --help", c.Name)
+			if surplus := ctx.Args().Get(most); strings.HasPrefix(surplus, "-") {
+				hint = "flags stand before arguments"
+			}
+			return usagef(hint, "%s: surplus argument %q", c.Name, ctx.Args().Get(most))
+		}
+		return action(ctx)
+	}
+}
+
+func (p *program) noCommand(ctx *cli.Context) error {
+	if !ctx.Args().Present() {
+		return cli.ShowAppHelp(ctx)
+	}
+	return unknownCommand("", ctx.Args().First(), ctx.App.Commands)
+}
+
+func unknownCommand(parent, name string, among []*cli.Command) error {
+	hint := "see tidemark --help"
+	if near := config.Nearest(name, commandNames(among)); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return usagef(hint, "there is no command %q", parent+name)
+}
+
+func commandNames(commands []*cli.Command) []string {
+	var names []string
+	for _, c := range commands {
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// fault is an error with a hint for whoever reads it and the exit code it ends in.
+type fault struct {
+	err  error
+	hint string
+	code int
+}
+
+func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
+
+// usagef says that the call or the configuration is wrong and that nothing was touched.
+func usagef(hint, format string, args ...any) error {
+	return &fault{fmt.Errorf(format, args...), hint, exitUsage}
+}
+
+// failf says that something failed, with a hint.
+func failf(hint, format string, args ...any) error {
+	return &fault{fmt.Errorf(format, args...), hint, exitFailed}
+}
+
+func usageFault(ctx *cli.Context, err error, _ bool) error {
+	hint := "see tidemark --help"
+	if ctx.Command != nil && ctx.Command.Name != "" && ctx.Command.Name != "tidemark" {
+		hint = fmt.Sprintf("see tidemark %s --help", ctx.Command.FullName())
+	}
+	return &fault{err, hint, exitUsage}
+}
+
+func exitCode(err error) int {
+	var f *fault
+	var bad *config.Error
+	var status exitStatus
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &f):
+		return f.code
+	case errors.As(err, &bad):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// exitStatus ends the program with a code of its own, without a message: Nagios has codes of its own.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// sayError writes an error to people, once, at the top.
+func (p *program) sayError(err error) {
+	var status exitStatus
+	if errors.As(err, &status) {
+		return
+	}
+	var bad *config.Error
+	if errors.As(err, &bad) {
+		for _, problem := range bad.Problems {
+			p.say("%s", problem)
+		}
+		return
+	}
+	p.say("%s", err)
+	var f *fault
+	if errors.As(err, &f) && f.hint != "" {
+		p.say("hint: %s", f.hint)
+	}
+}

@@ -5,6 +5,7 @@ package line
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
@@ -68,5 +69,5 @@ func Encode(p Point) (string, error) {
 	if err := e.Err(); err != nil {
 		return "", fmt.Errorf("write %s: %w", p.Measurement, err)
 	}
-	return string(e.Bytes()), nil
+	return strings.TrimSuffix(string(e.Bytes()), "\n"), nil
 }

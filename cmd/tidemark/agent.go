@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	group "github.com/oklog/run"
+	"github.com/urfave/cli/v2"
+
+	"github.com/tidemark/tidemark/agent"
+	"github.com/tidemark/tidemark/agent/hostdisk"
+	"github.com/tidemark/tidemark/agent/shipper"
+	"github.com/tidemark/tidemark/config"
+	"github.com/tidemark/tidemark/internal/history"
+)
+
+func (p *program) agentCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "agent",
+		Usage:     "samples this host's volumes and ships the samples",
+		UsageText: "tidemark agent [--once]",
+		Description: "Samples at the configured interval into this host's history and, where InfluxDB is configured, ships every\n" +
+			"sample there in order; an outage loses nothing. Runs until SIGTERM or SIGINT.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "once", Usage: "print one sample as line protocol, record nothing, and end"},
+		},
+		Action: p.agent,
+	}
+}
+
+func (p *program) agent(ctx *cli.Context) error {
+	cfg, err := p.config(ctx)
+	if err != nil {
+		return err
+	}
+	disks, err := p.newDisks(cfg, false)
+	if err != nil {
+		return err
+	}
+	defer disks.Close()
+	if ctx.Bool("once") {
+		return p.agentOnce(ctx.Context, disks)
+	}
+	store, err := p.openHistory(ctx.Context, cfg)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	opt := p.agentOptions(cfg, disks, store)
+	opt.Beat, opt.BeatEvery = watchdog(p)
+	var actors group.Group
+	if cfg.Influx != nil {
+		ship, done, err := p.newShipper(cfg, store)
+		if err != nil {
+			return err
+		}
+		defer done()
+		opt.Outbox = outboxOf(store)
+		opt.Recorded = recorded(ship)
+		addActor(ctx.Context, &actors, func(ctx context.Context) error { ship.Run(ctx); return nil })
+	}
+	addActor(ctx.Context, &actors, agent.New(opt).Run)
+	p.log.Info("agent starts", "version", version, "host", cfg.Host, "every", cfg.Agent.Every.String(), "ships", cfg.Influx != nil)
+	notify(p, daemon.SdNotifyReady)
+	err = actors.Run()
+	notify(p, daemon.SdNotifyStopping)
+	p.log.Info("agent ends")
+	return err
+}
+
+// addActor runs f until ctx ends or another actor returns.
+func addActor(ctx context.Context, actors *group.Group, f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(ctx)
+	actors.Add(func() error { return f(ctx) }, func(error) { cancel() })
+}
+
+func (p *program) agentOnce(ctx context.Context, disks *hostdisk.Disks) error {
+	samples, err := disks.Sample(ctx, p.now())
+	if err != nil {
+		return fmt.Errorf("read the volumes: %w", err)
+	}
+	lines, err := agent.Lines(samples)
+	for _, l := range lines {
+		if _, err := fmt.Fprintln(p.stdout, l); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (p *program) agentOptions(cfg *config.Config, disks *hostdisk.Disks, store *history.Store) agent.Options {
+	return agent.Options{
+		Host: cfg.Host, Tags: cfg.Tags, Every: cfg.Agent.Every, Disks: disks, Store: store, Now: p.now, Log: p.log,
+	}
+}
+
+func outboxOf(store *history.Store) func(context.Context, time.Time) (agent.Outbox, error) {
+	return func(ctx context.Context, now time.Time) (agent.Outbox, error) {
+		s, err := store.Outbox().Stats(ctx)
+		box := agent.Outbox{Depth: s.Depth, Dropped: s.Dropped, Expired: s.Expired, Quarantined: s.Quarantined}
+		if !s.Oldest.IsZero() {
+			box.Age = max(now.Sub(s.Oldest), 0)
+		}
+		return box, err
+	}
+}
+
+// watchdog returns what feeds systemd's watchdog, at half its interval; nothing without one.
+func watchdog(p *program) (beat func(), every time.Duration) {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || interval <= 0 {
+		return nil, 0
+	}
+	return func() { notify(p, daemon.SdNotifyWatchdog) }, interval / 2
+}
+
+func notify(p *program, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		p.log.Warn("cannot tell the service manager", "state", state, "error", err)
+	}
+}
+
+var _ agent.Store = (*history.Store)(nil)
+var _ agent.Disks = (*hostdisk.Disks)(nil)
+var _ shipper.Outbox = (*history.Outbox)(nil)

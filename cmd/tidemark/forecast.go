@@ -1,0 +1,262 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tidemark/tidemark/config"
+	"github.com/tidemark/tidemark/internal/volume"
+	"github.com/tidemark/tidemark/planner"
+	"github.com/tidemark/tidemark/planner/csvinput"
+	"github.com/tidemark/tidemark/planner/forecast"
+	"github.com/tidemark/tidemark/planner/report"
+)
+
+func (p *program) forecastCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "forecast",
+		Usage: "when volumes fill",
+		UsageText: "tidemark forecast [--host H] [--volume PATH] [--by TAG] [--horizon 180d] [--level 95] [--write]\n" +
+			"tidemark forecast --input FILE.csv --steps N [--level 95] [--full-level 100%] [--format csv]",
+		Description: "Forecasts from the history (this host's own, or the fleet's in InfluxDB), or from any CSV\n" +
+			"`series,time,used[,capacity]`. A volume without a date has a reason in its place.",
+		Flags: []cli.Flag{
+			formatFlag(),
+			&cli.StringFlag{Name: "input", Usage: "forecast the series of a CSV `FILE` (- for standard input)"},
+			&cli.IntFlag{Name: "steps", Usage: "with --input: forecast `N` steps of each series"},
+			&cli.StringFlag{Name: "level", Value: "95", Usage: "share of outcomes the interval holds, in `PERCENT`"},
+			&cli.StringFlag{Name: "full-level", Usage: "share of the capacity that counts as full, in `PERCENT` (default: from the configuration; 100% with --input)"},
+			&cli.StringFlag{Name: "horizon", Usage: "how far ahead, a `DURATION` such as 180d (default: from the configuration)"},
+			hostFlag(), volumeFlag(), sourceFlag(),
+			&cli.StringFlag{Name: "by", Usage: "group by this `TAG` and add up each group"},
+			&cli.BoolFlag{Name: "write", Usage: "write forecasts and outlooks to InfluxDB, for the boards"},
+		},
+		Action: p.forecast,
+	}
+}
+
+func (p *program) forecast(ctx *cli.Context) error {
+	cfg, err := p.config(ctx)
+	if err != nil {
+		return err
+	}
+	opt, err := forecastOptions(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := checkFormat(ctx); err != nil {
+		return err
+	}
+	if ctx.IsSet("input") {
+		return p.forecastFile(ctx, opt)
+	}
+	if ctx.IsSet("steps") {
+		return usagef("from the history the horizon says how far: --horizon 180d", "--steps goes with --input")
+	}
+	return p.forecastHistory(ctx, cfg, opt)
+}
+
+// forecastOptions reads the flags that both kinds of input share. FullLevel stays 0 where no flag sets it.
+func forecastOptions(ctx *cli.Context, cfg *config.Config) (forecast.Options, error) {
+	opt := forecast.Options{Horizon: cfg.Planner.Horizon}
+	level, err := config.ParsePercent(ctx.String("level"))
+	if err != nil || level <= 0 || level >= 1 {
+		return opt, usagef("write a percentage between 0 and 100, such as 95", "--level %q is no level of an interval", ctx.String("level"))
+	}
+	opt.Level = level
+	if ctx.IsSet("full-level") {
+		full, err := config.ParsePercent(ctx.String("full-level"))
+		if err != nil || full <= 0 || full > 1 {
+			return opt, usagef("write a percentage from 1% to 100%", "--full-level %q is no share of the capacity", ctx.String("full-level"))
+		}
+		opt.FullLevel = full
+	}
+	if ctx.IsSet("horizon") {
+		horizon, err := config.ParseDuration(ctx.String("horizon"))
+		if err != nil || horizon < 24*time.Hour || horizon > 10*365*24*time.Hour {
+			return opt, usagef("write a duration from 1d to 10y, such as 180d", "--horizon %q is no horizon", ctx.String("horizon"))
+		}
+		opt.Horizon = horizon
+	}
+	return opt, nil
+}
+
+// mostSteps bounds what one series may print.
+const mostSteps = 100_000
+
+func (p *program) forecastFile(ctx *cli.Context, opt forecast.Options) error {
+	for _, other := range []string{"host", "volume", "source", "by", "write"} {
+		if ctx.IsSet(other) {
+			return usagef("", "--%s goes with the history, not with --input", other)
+		}
+	}
+	opt.Steps = ctx.Int("steps")
+	if !ctx.IsSet("steps") || opt.Steps < 1 || opt.Steps > mostSteps {
+		return usagef(fmt.Sprintf("how many steps to forecast: --steps N, from 1 to %d", mostSteps), "--input needs --steps of at least 1")
+	}
+	if opt.FullLevel == 0 {
+		opt.FullLevel = 1
+	}
+	file, err := p.readCSV(ctx.String("input"))
+	if err != nil {
+		return err
+	}
+	var out writer
+	switch ctx.String("format") {
+	case "csv":
+		out, err = report.NewPointsCSV(p.stdout)
+	case "json":
+		out = report.NewForecastsJSON(p.stdout)
+	default:
+		out = &tableWriter{p: p, write: report.Forecasts}
+	}
+	if err != nil {
+		return err
+	}
+	return writeAll(out, planner.FileOutlooks(file, opt))
+}
+
+// readCSV reads series from a file or standard input and says its warnings.
+func (p *program) readCSV(name string) (*csvinput.File, error) {
+	in := p.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usagef("", "there is no file %s", name)
+		}
+		if err != nil {
+			return nil, usagef("", "open the input: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	file, err := csvinput.Read(name, in)
+	var bad *csvinput.Error
+	if errors.As(err, &bad) {
+		return nil, usagef("nothing was forecast or imported; correct that line", "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range file.Warnings {
+		p.say("warning: %s: %s", name, warning)
+	}
+	return file, nil
+}
+
+func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt forecast.Options) error {
+	if ctx.Bool("write") {
+		if ctx.IsSet("format") || ctx.IsSet("by") {
+			return usagef("run it once without --write to see the result", "--write prints no result, so --format and --by have no meaning")
+		}
+		if cfg.Influx == nil {
+			return notConfigured("--write")
+		}
+	}
+	history, err := p.openSource(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer history.Close()
+	query := p.query(ctx, cfg, opt)
+	outlooks := planner.Planner{History: history}.Outlooks(ctx.Context, query)
+	if ctx.Bool("write") {
+		return p.writeForecasts(ctx, cfg, history, outlooks)
+	}
+	var out writer
+	switch format, by := ctx.String("format"), ctx.String("by"); {
+	case format == "csv":
+		out, err = report.NewVolumePointsCSV(p.stdout)
+	case format == "json":
+		out = report.NewForecastsJSON(p.stdout)
+	case by != "":
+		out = &groupWriter{p: p, tag: by}
+	default:
+		out = &tableWriter{p: p, write: report.Forecasts}
+	}
+	if err != nil {
+		return err
+	}
+	return writeAll(out, outlooks)
+}
+
+// query is the planner's question for the flags and the configuration.
+func (p *program) query(ctx *cli.Context, cfg *config.Config, opt forecast.Options) planner.Query {
+	return planner.Query{
+		Select:   volume.Selector{Host: ctx.String("host"), Path: ctx.String("volume")},
+		Now:      p.now(),
+		Options:  opt,
+		PolicyOf: policyOf(cfg, opt.FullLevel),
+	}
+}
+
+// writer takes outlooks one by one.
+type writer interface {
+	Add(planner.Outlook) error
+	Close() error
+}
+
+func writeAll(out writer, outlooks iter.Seq2[planner.Outlook, error]) error {
+	for o, err := range outlooks {
+		if err != nil {
+			return err
+		}
+		if err := out.Add(o); err != nil {
+			return fmt.Errorf("write the result: %w", err)
+		}
+	}
+	return out.Close()
+}
+
+// tableWriter gathers outlooks for a table. It drops the points, which no table shows: a fleet's would not fit in memory.
+type tableWriter struct {
+	p     *program
+	write func(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) error
+	all   []planner.Outlook
+}
+
+func (t *tableWriter) Add(o planner.Outlook) error {
+	o.Points = nil
+	t.all = append(t.all, o)
+	return nil
+}
+
+func (t *tableWriter) Close() error {
+	if len(t.all) == 0 {
+		t.p.say("no volume matches; see tidemark volumes")
+		return nil
+	}
+	return t.write(t.p.stdout, t.all, t.p.columns(), t.p.now())
+}
+
+// groupWriter writes a table for each value of a tag, with the group's sum.
+type groupWriter struct {
+	p   *program
+	tag string
+	all []planner.Outlook
+}
+
+func (g *groupWriter) Add(o planner.Outlook) error {
+	o.Points = nil
+	g.all = append(g.all, o)
+	return nil
+}
+
+func (g *groupWriter) Close() error {
+	for i, group := range planner.GroupBy(g.all, g.tag) {
+		if i > 0 {
+			fmt.Fprintln(g.p.stdout)
+		}
+		if err := report.Group(g.p.stdout, g.tag, group, g.p.columns(), g.p.now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tidemark/tidemark"
+
+// arrows is who may import whom within the project (docs/ARCHITECTURE.md draws it). A package that is not listed fails the
+// test, and so does an import that is not. Tests may import what they test and the testing packages (mayTest).
+var arrows = map[string][]string{
+	"cmd/tidemark": {
+		"agent", "agent/hostdisk", "agent/shipper", "config", "internal/history", "internal/influx", "internal/line",
+		"internal/volume", "planner", "planner/csvinput", "planner/forecast", "planner/report",
+	},
+	"config":               {},
+	"agent":                {"internal/line", "internal/volume"},
+	"agent/hostdisk":       {"internal/line", "internal/volume"},
+	"agent/shipper":        {"internal/history", "internal/influx"},
+	"planner":              {"internal/line", "internal/volume", "planner/csvinput", "planner/forecast"},
+	"planner/csvinput":     {"planner/forecast"},
+	"planner/forecast":     {},
+	"planner/report":       {"internal/volume", "planner", "planner/forecast"},
+	"internal/volume":      {},
+	"internal/line":        {"internal/volume"},
+	"internal/sqlite":      {},
+	"internal/history":     {"internal/sqlite", "internal/volume"},
+	"internal/influx":      {"internal/line", "internal/volume"},
+	"internal/historytest": {"internal/line", "internal/volume", "planner"},
+	"internal/influxtest":  {},
+	"internal/mounttest":   {},
+	"deploy/grafana":       {},
+}
+
+// mayTest are the packages that only tests may import.
+var mayTest = []string{"internal/historytest", "internal/influxtest", "internal/mounttest"}
+
+// onlyIn names, for libraries that touch the world, the one package that imports them.
+var onlyIn = map[string]string{
+	"github.com/shirou/gopsutil/":              "agent/hostdisk",
+	"github.com/influxdata/influxdb-client-go": "internal/influx",
+	"github.com/urfave/cli/":                   "cmd/tidemark",
+	"modernc.org/sqlite":                       "internal/sqlite",
+	"github.com/influxdata/line-protocol/":     "internal/line",
+	"github.com/goccy/go-yaml":                 "config",
+}
+
+type goPackage struct {
+	ImportPath   string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+}
+
+func TestImportTable(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", module+"/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	seen := 0
+	for {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		allowed, listed := arrows[name]
+		if !listed {
+			t.Errorf("package %s is not in the import table: list it here and in docs/ARCHITECTURE.md", name)
+			continue
+		}
+		for _, path := range p.Imports {
+			ours, isOurs := strings.CutPrefix(path, module+"/")
+			if isOurs && !slices.Contains(allowed, ours) {
+				t.Errorf("%s may not import %s", name, ours)
+			}
+			if isOurs && slices.Contains(mayTest, ours) && !slices.Contains(mayTest, name) {
+				t.Errorf("%s imports %s, which is for tests", name, ours)
+			}
+			for library, owner := range onlyIn {
+				if strings.HasPrefix(path, library) && name != owner {
+					t.Errorf("%s imports %s, which only %s may", name, path, owner)
+				}
+			}
+			if name == "internal/volume" && strings.Contains(strings.Split(path, "/")[0], ".") {
+				t.Errorf("internal/volume imports %s; it stands on the standard library alone", path)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("go list named %d packages; the table was not checked", seen)
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"tidemark": func() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs the command line's contract: each file is a topic, run against the real main. Each script has a state
+// directory and a configuration of its own, so nothing of this machine is touched.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
+			env.Setenv("TIDEMARK_CONFIG", env.WorkDir+"/tidemark.yaml")
+			if err := os.WriteFile(env.WorkDir+"/past.csv", pastCSV(time.Now()), 0o600); err != nil {
+				return err
+			}
+			return os.WriteFile(env.WorkDir+"/tidemark.yaml", []byte("host: testhost\ndata_dir: "+env.WorkDir+"/state\n"), 0o600)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exitcode": exitCodeCommand},
+	})
+}
+
+// pastCSV is a past that ended ten days ago: silent for too long for a date, not long enough to be forgotten.
+func pastCSV(now time.Time) []byte {
+	var csv strings.Builder
+	fmt.Fprintln(&csv, "series,time,used,capacity")
+	for day := range 30 {
+		fmt.Fprintf(&csv, "web1:/srv,%s,%d,4000000\n", now.UTC().AddDate(0, 0, day-39).Format(time.DateOnly), 1_000_000+1000*day)
+	}
+	return []byte(csv.String())
+}
+
+// exitCodeCommand is `exitcode N command…`: it runs a command and wants that exit code.
+func exitCodeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode N command [argument…]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}

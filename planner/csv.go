@@ -1,0 +1,33 @@
+package planner
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/tidemark/tidemark/internal/volume"
+	"github.com/tidemark/tidemark/planner/csvinput"
+	"github.com/tidemark/tidemark/planner/forecast"
+)
+
+// FileOutlooks yields the outlook of each series of a CSV, in the file's order. Series are independent: none is pooled,
+// none is left out. An error ends the sequence.
+func FileOutlooks(file *csvinput.File, opt forecast.Options) iter.Seq2[Outlook, error] {
+	items := func(yield func(csvinput.Series, error) bool) {
+		for _, s := range file.Series {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+	return inOrder(items, func(s csvinput.Series) (Outlook, error) {
+		opt := opt
+		opt.Seed = seed(s.Name, volume.Space)
+		o := Outlook{Series: s.Name, Resource: volume.Space, Unit: AsRead, FullLevel: opt.FullLevel, Past: Shares(s.Observations)}
+		f, err := forecast.Compute(forecast.Input{Observations: s.Observations, LonePointStep: file.MedianStep}, opt)
+		if err != nil {
+			return o, fmt.Errorf("forecast series %q: %w", s.Name, err)
+		}
+		o.Forecast = f
+		return o, nil
+	})
+}

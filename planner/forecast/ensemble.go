@@ -1,0 +1,178 @@
+package forecast
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// Rolling origins: how many, and how far each looks at most. Weights are from the models' errors over them; their own past
+// alone is used at each, so nothing of the future leaks.
+const (
+	mostOrigins  = 8
+	leastOrigins = 2
+	longestFold  = 48
+	leastFit     = 8 // points that the earliest origin must have behind it
+	sharpness    = 4 // weights ∝ (best/error)^4
+)
+
+// ensemble is the combination that was chosen, with its errors.
+type ensemble struct {
+	models  []model
+	weights []float64 // sum to 1; nil: the median of the models
+	method  string
+	reason  Reason
+
+	origins  int
+	horizon  int         // steps over which errors were taken
+	errors   [][]float64 // by step ahead (0 is the next): observed − forecast at each origin
+	scale    float64     // mean absolute difference of the past, from one observed point to the next
+	absolute float64     // mean absolute error of the combination over all origins and steps
+}
+
+// newEnsemble weighs the models on the grid.
+func newEnsemble(g grid, steps int) ensemble {
+	y := g.filled
+	e := ensemble{scale: meanAbsoluteDifference(g.observed), reason: ReasonWeighed, method: "ensemble"}
+	for _, m := range models(g.seasons()) {
+		if len(y) >= m.least+1 {
+			e.models = append(e.models, m)
+		}
+	}
+	if len(e.models) < 2 || e.scale == 0 {
+		e.models = []model{{"last_value", 1, lastValue}}
+		e.weights, e.method, e.reason = []float64{1}, "last_value", ReasonShort
+		if len(y) > 2 {
+			e.reason = ReasonConstant
+		}
+		return e
+	}
+	e.horizon = min(steps, longestFold, max(1, len(y)/4))
+	spacing := max(1, e.horizon/2)
+	e.origins = min(mostOrigins, 1+(len(y)-e.horizon-leastFit)/spacing)
+	if len(y)-e.horizon < leastFit || e.origins < leastOrigins {
+		e.origins, e.method, e.reason = 0, "median", ReasonFewOrigins
+		return e
+	}
+	e.weigh(g, spacing)
+	return e
+}
+
+// weigh forecasts from each origin with each model and keeps the combination's errors.
+func (e *ensemble) weigh(g grid, spacing int) {
+	forecasts := make([][][]float64, e.origins) // by origin, model, step
+	sums := make([]float64, len(e.models))
+	for o := range forecasts {
+		end := len(g.filled) - e.horizon - o*spacing
+		forecasts[o] = make([][]float64, len(e.models))
+		for i, m := range e.models {
+			if end < m.least {
+				m = model{"last_value", 1, lastValue}
+			}
+			f := m.forecast(g.filled[:end], e.horizon)
+			forecasts[o][i] = f
+			for k, v := range f {
+				if seen := g.observed[end+k]; !math.IsNaN(seen) {
+					sums[i] += math.Abs(seen - v)
+				}
+			}
+		}
+	}
+	e.weights = weightsOf(sums)
+	e.errors = make([][]float64, e.horizon)
+	n := 0
+	for o := range forecasts {
+		end := len(g.filled) - e.horizon - o*spacing
+		for k, v := range e.combine(forecasts[o]) {
+			if seen := g.observed[end+k]; !math.IsNaN(seen) {
+				e.errors[k] = append(e.errors[k], seen-v)
+				e.absolute += math.Abs(seen - v)
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		e.origins, e.weights, e.errors, e.method, e.reason = 0, nil, nil, "median", ReasonFewOrigins
+		return
+	}
+	e.absolute /= float64(n)
+}
+
+func weightsOf(errors []float64) []float64 {
+	best := slices.Min(errors)
+	w := make([]float64, len(errors))
+	sum := 0.
+	for i, e := range errors {
+		w[i] = 1
+		if e > 0 {
+			w[i] = math.Pow(best/e, sharpness)
+		}
+		sum += w[i]
+	}
+	for i := range w {
+		w[i] /= sum
+	}
+	if math.IsNaN(sum) || sum == 0 {
+		return nil
+	}
+	return w
+}
+
+// combine is the weighted mean of forecasts, or their median where there are no weights.
+func (e *ensemble) combine(forecasts [][]float64) []float64 {
+	f := make([]float64, len(forecasts[0]))
+	column := make([]float64, len(forecasts))
+	for k := range f {
+		if e.weights == nil {
+			for i := range forecasts {
+				column[i] = forecasts[i][k]
+			}
+			f[k] = median(column)
+			continue
+		}
+		for i, w := range e.weights {
+			f[k] += w * forecasts[i][k]
+		}
+	}
+	return f
+}
+
+// forecast goes h steps beyond y.
+func (e *ensemble) forecast(y []float64, h int) []float64 {
+	forecasts := make([][]float64, len(e.models))
+	for i, m := range e.models {
+		forecasts[i] = m.forecast(y, h)
+	}
+	return e.combine(forecasts)
+}
+
+// shares lists the weights, largest first.
+func (e *ensemble) shares() []Weight {
+	var all []Weight
+	for i, m := range e.models {
+		share := 1 / float64(len(e.models))
+		if e.weights != nil {
+			share = e.weights[i]
+		}
+		all = append(all, Weight{m.name, share})
+	}
+	slices.SortStableFunc(all, func(a, b Weight) int { return cmp.Compare(b.Share, a.Share) })
+	return all
+}
+
+func meanAbsoluteDifference(observed []float64) float64 {
+	sum, n, last := 0., 0, math.NaN()
+	for _, v := range observed {
+		if !math.IsNaN(v) && !math.IsNaN(last) {
+			sum += math.Abs(v - last)
+			n++
+		}
+		if !math.IsNaN(v) {
+			last = v
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / float64(n)
+}

@@ -1,0 +1,183 @@
+package forecast
+
+import (
+	"math"
+	"slices"
+)
+
+// model forecasts h steps beyond y, a series without gaps. It returns finite values for finite input of at least one point.
+type model struct {
+	name     string
+	least    int // points that it needs
+	forecast func(y []float64, h int) []float64
+}
+
+// models are the candidates. With a period, seasonal ones join.
+func models(periods []int) []model {
+	all := []model{
+		{"last_value", 1, lastValue},
+		{"drift", 3, robustDrift},
+		{"theil_sen", 6, theilSen},
+		{"ses", 3, ses},
+		{"damped_holt", 5, dampedHolt},
+		{"theta", 5, theta},
+	}
+	for i, p := range periods {
+		name := []string{"seasonal_naive", "seasonal_naive_2"}[i]
+		all = append(all, model{name, 2 * p, func(y []float64, h int) []float64 { return seasonalNaive(y, h, p) }})
+	}
+	return all
+}
+
+// lastValue is "no change".
+func lastValue(y []float64, h int) []float64 { return line(y[len(y)-1], 0, h) }
+
+// line is level + slope·k for k = 1…h.
+func line(level, slope float64, h int) []float64 {
+	f := make([]float64, h)
+	for k := range f {
+		f[k] = level + slope*float64(k+1)
+	}
+	return f
+}
+
+// robustDrift goes on from the last value by the trimmed mean of the differences: a fifth of them at each end is left out, so
+// that cleanups and one-off copies do not bend it.
+func robustDrift(y []float64, h int) []float64 {
+	return line(y[len(y)-1], trimmedMean(differences(y[max(0, len(y)-180):])), h)
+}
+
+func differences(y []float64) []float64 {
+	d := make([]float64, len(y)-1)
+	for i := range d {
+		d[i] = y[i+1] - y[i]
+	}
+	return d
+}
+
+func trimmedMean(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	cut := len(v) / 5
+	v = v[cut : len(v)-cut]
+	sum := 0.
+	for _, x := range v {
+		sum += x / float64(len(v))
+	}
+	return sum
+}
+
+// theilSen goes on from the last value along the median of the slopes between pairs of points (Sen, 1968) of the last 90.
+// Pairs are as far apart as half the window, which keeps their number linear.
+func theilSen(y []float64, h int) []float64 {
+	w := y[max(0, len(y)-90):]
+	half := len(w) / 2
+	var slopes []float64
+	for gap := half; gap < len(w); gap += max(1, half/8) {
+		for i := 0; i+gap < len(w); i++ {
+			slopes = append(slopes, (w[i+gap]-w[i])/float64(gap))
+		}
+	}
+	return line(y[len(y)-1], median(slopes), h)
+}
+
+func median(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	if n := len(v); n%2 == 1 {
+		return v[n/2]
+	} else if n > 0 {
+		return v[n/2-1]/2 + v[n/2]/2
+	}
+	return 0
+}
+
+var smoothings = []float64{.05, .1, .2, .35, .5, .7, .9}
+
+// ses is simple exponential smoothing, its factor chosen by the squared one-step errors.
+func ses(y []float64, h int) []float64 {
+	level, _ := fitSES(y)
+	return line(level, 0, h)
+}
+
+func fitSES(y []float64) (level, alpha float64) {
+	best := math.Inf(1)
+	for _, a := range smoothings {
+		l, sum := y[0], 0.
+		for _, v := range y[1:] {
+			e := v - l
+			sum += e * e
+			l += a * e
+		}
+		if sum < best {
+			best, level, alpha = sum, l, a
+		}
+	}
+	return level, alpha
+}
+
+// dampedHolt is Holt's trend, damped (Gardner and McKenzie, 1985); factors chosen by the squared one-step errors.
+func dampedHolt(y []float64, h int) []float64 {
+	best, bestLevel, bestTrend, bestPhi := math.Inf(1), y[len(y)-1], 0., 1.
+	start := median(differences(y[:min(len(y), 11)]))
+	for _, a := range []float64{.1, .3, .6, .9} {
+		for _, b := range []float64{.02, .1, .3} {
+			for _, phi := range []float64{.9, .98} {
+				l, t, sum := y[0], start, 0.
+				for _, v := range y[1:] {
+					e := v - (l + phi*t)
+					sum += e * e
+					l, t = l+phi*t+a*e, phi*t+a*b*e
+				}
+				if sum < best {
+					best, bestLevel, bestTrend, bestPhi = sum, l, t, phi
+				}
+			}
+		}
+	}
+	f := make([]float64, h)
+	damping, reach := 1., 0.
+	for k := range f {
+		damping *= bestPhi
+		reach += damping
+		f[k] = bestLevel + reach*bestTrend
+	}
+	return f
+}
+
+// theta is the Theta method (Assimakopoulos and Nikolopoulos, 2000) as SES with half the slope of the regression line
+// (Hyndman and Billah, 2003).
+func theta(y []float64, h int) []float64 {
+	w := y[max(0, len(y)-730):]
+	level, alpha := fitSES(w)
+	n := float64(len(w))
+	sumT, sumY, sumTY, sumTT := 0., 0., 0., 0.
+	for i, v := range w {
+		t := float64(i) - (n-1)/2
+		sumT += t
+		sumY += v
+		sumTY += t * v
+		sumTT += t * t
+	}
+	slope := sumTY / sumTT
+	f := make([]float64, h)
+	rest := (1 - math.Pow(1-alpha, n)) / alpha
+	for k := range f {
+		f[k] = level + slope/2*(float64(k)+rest)
+	}
+	return f
+}
+
+// seasonalNaive repeats the last season and adds the growth between the last two.
+func seasonalNaive(y []float64, h, period int) []float64 {
+	n := len(y)
+	growth := 0.
+	for i := n - period; i < n; i++ {
+		growth += (y[i] - y[i-period]) / float64(period)
+	}
+	f := make([]float64, h)
+	for k := range f {
+		f[k] = y[n-period+k%period] + growth*float64(k/period+1)
+	}
+	return f
+}

@@ -1,0 +1,71 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tidemark/tidemark/internal/volume"
+)
+
+// Group is the volumes that share a tag's value, with their sum. A network filesystem that several hosts mount is counted
+// once, by device, and a pool once.
+type Group struct {
+	Value            string // of the tag; empty for volumes without it
+	Outlooks         []Outlook
+	Used, Capacity   float64 // bytes
+	CountedElsewhere int     // volumes left out of the sum because another one shows the same space
+}
+
+// GroupBy gathers outlooks by a tag (or host, path, device, fstype), sorted by value, each group in the given order.
+func GroupBy(outlooks []Outlook, tag string) []Group {
+	byValue := map[string]*Group{}
+	for _, o := range outlooks {
+		value := tagValue(o.Sample, tag)
+		g, ok := byValue[value]
+		if !ok {
+			g = &Group{Value: value}
+			byValue[value] = g
+		}
+		g.Outlooks = append(g.Outlooks, o)
+	}
+	groups := make([]Group, 0, len(byValue))
+	for _, g := range byValue {
+		g.sum()
+		groups = append(groups, *g)
+	}
+	slices.SortFunc(groups, func(a, b Group) int { return strings.Compare(a.Value, b.Value) })
+	return groups
+}
+
+func (g *Group) sum() {
+	counted := map[string]bool{}
+	for _, o := range g.Outlooks {
+		if o.Resource != volume.Space || !(o.Capacity > 0) {
+			continue
+		}
+		if volume.Network(o.Sample.Fstype) {
+			if counted[o.Sample.Device] {
+				g.CountedElsewhere++
+				continue
+			}
+			counted[o.Sample.Device] = true
+		}
+		g.Used += o.Used
+		g.Capacity += o.Capacity
+	}
+}
+
+func tagValue(s volume.Sample, tag string) string {
+	switch tag {
+	case "host":
+		return s.Host
+	case "path":
+		return s.Path
+	case "device":
+		return s.Device
+	case "fstype":
+		return s.Fstype
+	default:
+		return s.Tags[tag]
+	}
+}

@@ -1,0 +1,237 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"time"
+
+	"github.com/tidemark/tidemark/internal/volume"
+	"github.com/tidemark/tidemark/planner/forecast"
+)
+
+// Units of outlooks.
+const (
+	Bytes  = "bytes"
+	Count  = "inodes"
+	AsRead = "input" // a CSV's own unit
+)
+
+// Outlook is the answer for one resource of one volume, or for one series of a CSV.
+type Outlook struct {
+	Series    string // host:path, or the series' name in a CSV
+	Volume    volume.ID
+	Sample    volume.Sample // the newest; zero for a CSV
+	Resource  volume.Resource
+	Unit      string
+	FullLevel float64   // the share of the capacity that counts as full
+	Owner     string    // from the configuration, or empty
+	Past      []float64 // share of the capacity in use (0 to 1), by days, newest last; NaN where unknown
+	forecast.Forecast
+}
+
+// UsedShare is how much of the capacity is in use now, as a share; NaN when it is not known.
+func (o Outlook) UsedShare() float64 {
+	if !(o.Capacity > 0) {
+		return math.NaN()
+	}
+	return o.Used / o.Capacity
+}
+
+// Policy is what the configuration says of one volume.
+type Policy struct {
+	FullLevel float64
+	Owner     string
+}
+
+// Query chooses volumes and what is computed of them.
+type Query struct {
+	Select   volume.Selector
+	Now      time.Time
+	Past     time.Duration // how far back days are read; 0: two years
+	Options  forecast.Options
+	PolicyOf func(volume.ID) Policy // nil: full at 100 %
+}
+
+// Planner answers from a history.
+type Planner struct{ History History }
+
+const (
+	twoYears = 2 * 365 * 24 * time.Hour
+	// remembered is how long a silent volume is still shown.
+	remembered = 30 * 24 * time.Hour
+	// sparkDays is how many days of the past an outlook carries for display.
+	sparkDays = 90
+)
+
+// Volumes returns the newest sample of each selected volume that was heard of within 30 days, sorted by ID.
+func (p Planner) Volumes(ctx context.Context, sel volume.Selector, now time.Time) ([]volume.Sample, error) {
+	return p.History.Newest(ctx, sel, now.Add(-remembered))
+}
+
+// Outlooks yields the outlook of each selected volume, sorted by ID, space before inodes (which only filesystems that
+// count them have). A pool is told once, under its shortest path. Forecasts run on all cores; the outlooks in flight are
+// bounded. An error ends the sequence.
+func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error] {
+	if q.Past == 0 {
+		q.Past = twoYears
+	}
+	q.Options.Now = q.Now
+	return func(yield func(Outlook, error) bool) {
+		newest, err := p.Volumes(ctx, q.Select, q.Now)
+		if err != nil {
+			yield(Outlook{}, fmt.Errorf("read the newest samples: %w", err))
+			return
+		}
+		inputs := p.inputs(ctx, q, oncePerPool(newest))
+		for o, err := range inOrder(inputs, func(in input) (Outlook, error) { return q.outlook(in) }) {
+			if !yield(o, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// input is what one outlook is computed from.
+type input struct {
+	sample   volume.Sample
+	days     []volume.Day
+	resource volume.Resource
+}
+
+// inputs joins the newest samples (sorted by ID) with their days (sorted by ID): a volume that was never read has none.
+func (p Planner) inputs(ctx context.Context, q Query, newest []volume.Sample) iter.Seq2[input, error] {
+	return func(yield func(input, error) bool) {
+		send := func(s volume.Sample, days []volume.Day) bool {
+			if !yield(input{s, days, volume.Space}, nil) {
+				return false
+			}
+			return s.InodesTotal == 0 || yield(input{s, days, volume.Inodes}, nil)
+		}
+		i := 0
+		for series, err := range p.History.Days(ctx, q.Select, q.Now.Add(-q.Past), q.Now) {
+			if err != nil {
+				yield(input{}, fmt.Errorf("read the days: %w", err))
+				return
+			}
+			for i < len(newest) && newest[i].ID.Compare(series.ID) < 0 {
+				if !send(newest[i], nil) {
+					return
+				}
+				i++
+			}
+			if i < len(newest) && newest[i].ID == series.ID {
+				if !send(newest[i], series.Days) {
+					return
+				}
+				i++
+			}
+		}
+		for ; i < len(newest); i++ {
+			if !send(newest[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+// outlook forecasts one resource of one volume.
+func (q Query) outlook(in input) (Outlook, error) {
+	policy := Policy{FullLevel: 1}
+	if q.PolicyOf != nil {
+		policy = q.PolicyOf(in.sample.ID)
+	}
+	o := Outlook{
+		Series: in.sample.ID.String(), Volume: in.sample.ID, Sample: in.sample, Resource: in.resource, Unit: Bytes,
+		FullLevel: policy.FullLevel, Owner: policy.Owner,
+	}
+	if in.resource == volume.Inodes {
+		o.Unit = Count
+	}
+	fit := fitInput(in)
+	o.Past = pastShares(fit)
+	if len(fit.Observations) == 0 {
+		o.Forecast = unread(in.sample)
+		return o, nil
+	}
+	opt := q.Options
+	opt.FullLevel = policy.FullLevel
+	opt.Seed = seed(o.Series, in.resource)
+	var err error
+	if o.Forecast, err = forecast.Compute(fit, opt); err != nil {
+		return o, fmt.Errorf("forecast %s of %s: %w", in.resource, o.Series, err)
+	}
+	return o, nil
+}
+
+// ReasonUnread is the reason of a volume that could never be read: it hung or vanished before its first reading.
+const ReasonUnread forecast.Reason = "unread"
+
+func unread(s volume.Sample) forecast.Forecast {
+	nan := math.NaN()
+	return forecast.Forecast{
+		Origin: s.Time, Step: 24 * time.Hour, Used: nan, Capacity: nan, Method: "none", Reason: ReasonUnread, GrowthPerDay: 0,
+		Backtest: forecast.Backtest{MASE: nan, Coverage: nan, Bias: nan},
+		TimeToFull: forecast.TimeToFull{
+			Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonUnread,
+		},
+	}
+}
+
+// fitInput makes the days and the newest reading into a forecast's input. Days say how use grew; the newest reading is
+// where the future starts.
+func fitInput(in input) forecast.Input {
+	used := func(u volume.Usage) float64 { return float64(u.Used) }
+	usable := volume.Usable
+	if in.resource == volume.Inodes {
+		used = func(u volume.Usage) float64 { return float64(u.InodesUsed) }
+		usable = volume.UsableInodes
+	}
+	usages := make([]volume.Usage, 0, len(in.days)+1)
+	for _, d := range in.days {
+		usages = append(usages, d.Usage)
+	}
+	usages = append(usages, in.sample.Usage)
+	capacity := usable(usages)
+	fit := forecast.Input{Step: 24 * time.Hour, Observations: make([]forecast.Observation, 0, len(in.days)+1)}
+	for i, d := range in.days {
+		fit.Observations = append(fit.Observations, forecast.Observation{Time: d.Start, Used: used(d.Usage), Capacity: known(capacity[i])})
+	}
+	// A volume that hangs before its first day is over has its last reading alone.
+	if in.sample.Measured() || (len(in.days) == 0 && in.sample.Total > 0) {
+		newest := forecast.Observation{Time: in.sample.Time, Used: used(in.sample.Usage), Capacity: known(capacity[len(capacity)-1])}
+		if len(fit.Observations) == 0 {
+			fit.Observations = append(fit.Observations, newest)
+		} else if newest.Time.After(fit.Observations[len(fit.Observations)-1].Time) {
+			fit.Newest = &newest
+		}
+	}
+	return fit
+}
+
+func known(capacity int64) float64 {
+	if capacity <= 0 {
+		return math.NaN()
+	}
+	return float64(capacity)
+}
+
+// pastShares is the share in use over the last days, and now.
+func pastShares(in forecast.Input) []float64 {
+	all := in.Observations
+	if in.Newest != nil {
+		all = append(all[:len(all):len(all)], *in.Newest)
+	}
+	return Shares(all)
+}
+
+// Shares is used/capacity of the newest observations, for display; NaN where either is not known.
+func Shares(all []forecast.Observation) []float64 {
+	all = all[max(0, len(all)-sparkDays):]
+	shares := make([]float64, len(all))
+	for i, o := range all {
+		shares[i] = o.Used / o.Capacity
+	}
+	return shares
+}
