@@ -122,6 +122,8 @@ func notify(p *program, state string) {
 	}
 }
 
-var _ agent.Store = (*history.Store)(nil)
-var _ agent.Disks = (*hostdisk.Disks)(nil)
-var _ shipper.Outbox = (*history.Outbox)(nil)
+var (
+	_ agent.Store    = (*history.Store)(nil)
+	_ agent.Disks    = (*hostdisk.Disks)(nil)
+	_ shipper.Outbox = (*history.Outbox)(nil)
+)

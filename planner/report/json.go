@@ -114,7 +114,8 @@ func toTimeToFullJSON(o planner.Outlook) timeToFullJSON {
 	t := o.TimeToFull
 	return timeToFullJSON{
 		when(t.P10), when(t.P50), when(t.P90),
-		probabilityJSON{number(t.Probability7), number(t.Probability30), number(t.Probability90)}, string(t.Reason),
+		probabilityJSON{number(t.Probability7), number(t.Probability30), number(t.Probability90)},
+		string(t.Reason),
 	}
 }
 
