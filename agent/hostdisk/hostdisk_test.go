@@ -1,0 +1,168 @@
+package hostdisk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidemark/tidemark/internal/volume"
+)
+
+// scripted is a Disks over mounts that are told and reads that are told.
+func scripted(t *testing.T, opt Options) (*Disks, *[]mount, map[string]func() (usage, error)) {
+	t.Helper()
+	opt.Host = "h"
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	d, err := New(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounts := &[]mount{}
+	reads := map[string]func() (usage, error){}
+	d.mounts = func() ([]mount, error) { return *mounts, nil }
+	d.read = func(m mount) (usage, error) { return reads[m.point]() }
+	return d, mounts, reads
+}
+
+func mountAt(minor uint32, point string) mount {
+	return mount{major: 8, minor: minor, root: "/", point: point, fstype: "ext4", source: fmt.Sprintf("/dev/sd%d", minor)}
+}
+
+func tenUsed() (usage, error) {
+	return usage{Usage: volume.Usage{Total: 100, Used: 10, Free: 85}, reserved: 5}, nil
+}
+
+func sampleNow(t *testing.T, d *Disks) map[string]volume.Sample {
+	t.Helper()
+	samples, err := d.Sample(t.Context(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	byPath := map[string]volume.Sample{}
+	for _, s := range samples {
+		byPath[s.Path] = s
+	}
+	return byPath
+}
+
+func TestHungFilesystemIsStuckAndDelaysNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, mounts, reads := scripted(t, Options{})
+		*mounts = []mount{mountAt(1, "/"), mountAt(2, "/hung"), mountAt(3, "/hung2"), mountAt(4, "/z")}
+		release := make(chan struct{})
+		var calls atomic.Int64
+		reads["/"], reads["/z"] = tenUsed, tenUsed
+		hang := func() (usage, error) { calls.Add(1); <-release; return tenUsed() }
+		reads["/hung"], reads["/hung2"] = hang, hang
+		for range 3 {
+			began := time.Now()
+			got := sampleNow(t, d)
+			if took := time.Since(began); took != 5*time.Second {
+				t.Errorf("a sampling took %v, want the 5 s that one hung filesystem may take, though two hang", took)
+			}
+			if !got["/hung"].Stuck || !got["/hung2"].Stuck || got["/"].Stuck || got["/z"].Stuck {
+				t.Errorf("stuck: %+v", got)
+			}
+			if got["/z"].Used != 10 || got["/z"].Reserved != 5 {
+				t.Errorf("/z was read as %+v", got["/z"])
+			}
+		}
+		if calls.Load() != 2 {
+			t.Errorf("%d calls on two hung filesystems, want one each and never a second", calls.Load())
+		}
+		close(release)
+		synctest.Wait()
+		if got := sampleNow(t, d)["/hung"]; got.Stuck || got.Used != 10 {
+			t.Errorf("after it answered: %+v, want a fresh reading", got)
+		}
+		if calls.Load() != 4 {
+			t.Errorf("%d calls, want a fresh one each after the hung ones answered", calls.Load())
+		}
+	})
+}
+
+func TestStopWhileAFilesystemHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, mounts, reads := scripted(t, Options{})
+		*mounts = []mount{mountAt(1, "/hung")}
+		release := make(chan struct{})
+		reads["/hung"] = func() (usage, error) { <-release; return tenUsed() }
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		began := time.Now()
+		if _, err := d.Sample(ctx, began); !errors.Is(err, context.Canceled) || time.Since(began) != time.Second {
+			t.Errorf("a cancelled sampling returned %v after %v", err, time.Since(began))
+		}
+		close(release)
+	})
+}
+
+func TestTroubleIsLoggedOnceAndCostsOneVolume(t *testing.T) {
+	var log strings.Builder
+	d, mounts, reads := scripted(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	*mounts = []mount{mountAt(1, "/"), mountAt(2, "/denied"), mountAt(3, "/gone"), mountAt(4, "/empty"), mountAt(5, "/covered")}
+	fail := func(err error) func() (usage, error) { return func() (usage, error) { return usage{}, err } }
+	reads["/"] = tenUsed
+	reads["/denied"] = fail(&fs.PathError{Op: "statfs", Path: "/denied", Err: fs.ErrPermission})
+	reads["/gone"] = fail(&fs.PathError{Op: "statfs", Path: "/gone", Err: fs.ErrNotExist})
+	reads["/empty"], reads["/covered"] = fail(errNotAVolume), fail(fmt.Errorf("x: %w", errCovered))
+	for range 3 {
+		if got := sampleNow(t, d); len(got) != 1 || got["/"].Used != 10 {
+			t.Errorf("samples %+v, want / alone", got)
+		}
+	}
+	if n := strings.Count(log.String(), "volume cannot be read"); n != 1 {
+		t.Errorf("%d warnings, want one:\n%s", n, log.String())
+	}
+	reads["/denied"] = tenUsed
+	if got := sampleNow(t, d); len(got) != 2 || !strings.Contains(log.String(), "well again") {
+		t.Errorf("after the trouble: %+v\n%s", got, log.String())
+	}
+}
+
+func TestUnmountedVolumeIsMissingUntilItIsBack(t *testing.T) {
+	d, mounts, reads := scripted(t, Options{Tags: map[string]string{"site": "dc1"}})
+	reads["/"], reads["/usb"] = tenUsed, tenUsed
+	both := []mount{mountAt(1, "/"), mountAt(2, "/usb")}
+	*mounts = both
+	sampleNow(t, d)
+	*mounts = both[:1]
+	for range 2 {
+		got := sampleNow(t, d)["/usb"]
+		if !got.Missing || got.Device != "sd2" || got.Total != 0 || got.Tags["site"] != "dc1" {
+			t.Errorf("unmounted: %+v", got)
+		}
+	}
+	*mounts = both
+	if got := sampleNow(t, d)["/usb"]; got.Missing || got.Used != 10 {
+		t.Errorf("mounted again: %+v", got)
+	}
+}
+
+func TestExcludedAndTheRootFallback(t *testing.T) {
+	d, mounts, reads := scripted(t, Options{ExcludeFstypes: []string{"overlay"}, ExcludePaths: []string{"/boot/**", "/boot"}, RootFallback: true})
+	root := mountAt(1, "/")
+	root.fstype, root.source = "overlay", "none"
+	*mounts = []mount{root, mountAt(2, "/boot"), mountAt(3, "/boot/efi")}
+	reads["/"] = tenUsed
+	if got := sampleNow(t, d); len(got) != 1 || got["/"].Device != "overlay" {
+		t.Errorf("a container's volumes: %+v, want / with its type for a device", got)
+	}
+	*mounts = append(*mounts, mountAt(4, "/srv"))
+	reads["/srv"] = tenUsed
+	if got := sampleNow(t, d); len(got) != 1 || got["/srv"].Used != 10 {
+		t.Errorf("volumes %+v, want /srv: / is still mounted, so it is not missing, and it is excluded again", got)
+	}
+	if _, err := New(Options{ExcludePaths: []string{"/a["}}); err == nil {
+		t.Error("a bad glob is accepted")
+	}
+}
