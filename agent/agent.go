@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/line"
@@ -20,6 +17,8 @@ import (
 type Disks interface {
 	Sample(ctx context.Context, now time.Time) ([]volume.Sample, error)
 	IO(ctx context.Context, now time.Time) ([]line.Point, error)
+	// Facts are fields of the agent's own measurement; what is not known is left out.
+	Facts(ctx context.Context) []line.Field
 }
 
 // Store keeps samples and lines. Record must not return before both are durable, and keeps both or neither.
@@ -36,13 +35,14 @@ type Outbox struct {
 
 // Options of an Agent. Disks, Store, Every, Now and Log are required.
 type Options struct {
-	Host  string
-	Tags  map[string]string // the configured ones
-	Every time.Duration     // samples are taken at whole multiples of it
-	Disks Disks
-	Store Store
-	Now   func() time.Time
-	Log   *slog.Logger
+	Host    string
+	Version string            // of this program
+	Tags    map[string]string // the configured ones
+	Every   time.Duration     // samples are taken at whole multiples of it
+	Disks   Disks
+	Store   Store
+	Now     func() time.Time
+	Log     *slog.Logger
 
 	// Outbox is asked for the agent's own measurement. Nil: nothing is shipped, so no lines are made.
 	Outbox func(ctx context.Context, now time.Time) (Outbox, error)
@@ -162,23 +162,23 @@ func (a *Agent) lines(ctx context.Context, now time.Time, samples []volume.Sampl
 	if a.opt.Outbox == nil {
 		return nil, nil
 	}
-	lines, err := Lines(samples)
 	io, ioErr := a.opt.Disks.IO(ctx, now)
 	own, ownErr := a.ownPoint(ctx, now, gather)
-	more, encodeErr := encode(append(io, own))
-	return append(lines, more...), errors.Join(err, ioErr, ownErr, encodeErr)
+	lines, err := Lines(samples, append(io, own)...)
+	return lines, errors.Join(err, ioErr, ownErr)
 }
 
-// Lines writes samples as line protocol: a disk line for each that was measured, a tidemark_volume line for each.
-func Lines(samples []volume.Sample) ([]string, error) {
-	points := make([]line.Point, 0, 2*len(samples))
+// Lines writes samples as line protocol: a disk line for each that was measured, a tidemark_volume line for each, then more
+// points. What cannot be written is in the error and costs no other line.
+func Lines(samples []volume.Sample, more ...line.Point) ([]string, error) {
+	points := make([]line.Point, 0, 2*len(samples)+len(more))
 	for _, s := range samples {
 		if s.Measured() {
 			points = append(points, line.DiskPoint(s))
 		}
 		points = append(points, line.VolumePoint(s))
 	}
-	return encode(points)
+	return encode(append(points, more...))
 }
 
 // DiskLines writes samples as disk lines alone: a past that was imported has no state.
@@ -211,12 +211,8 @@ func (a *Agent) ownPoint(ctx context.Context, now time.Time, gather time.Duratio
 		tags[k] = v
 	}
 	tags["host"] = a.opt.Host
-	p := line.Point{Measurement: "tidemark_agent", Tags: tags, Time: now, Fields: []line.Field{
-		line.Float("gather_seconds", gather.Seconds()),
-	}}
-	if resident, ok := residentBytes(); ok {
-		p.Fields = append(p.Fields, line.Int("resident_bytes", resident))
-	}
+	p := line.Point{Measurement: "tidemark_agent", Tags: tags, Time: now, Fields: append(a.opt.Disks.Facts(ctx),
+		line.Float("gather_seconds", gather.Seconds()), line.Text("version", a.opt.Version))}
 	box, err := a.opt.Outbox(ctx, now)
 	if err != nil {
 		return p, fmt.Errorf("ask the outbox: %w", err)
@@ -226,18 +222,4 @@ func (a *Agent) ownPoint(ctx context.Context, now time.Time, gather time.Duratio
 		line.Int("dropped", box.Dropped), line.Int("expired", box.Expired), line.Int("quarantined", box.Quarantined),
 		line.Int("lost_samplings", a.lost))
 	return p, nil
-}
-
-// residentBytes is this process's resident memory, where the system tells it (Linux).
-func residentBytes() (int64, bool) {
-	statm, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, false
-	}
-	fields := strings.Fields(string(statm))
-	if len(fields) < 2 {
-		return 0, false
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize()), err == nil
 }

@@ -31,6 +31,8 @@ func (h *host) Sample(_ context.Context, now time.Time) ([]volume.Sample, error)
 
 func (*host) IO(context.Context, time.Time) ([]line.Point, error) { return nil, nil }
 
+func (*host) Facts(context.Context) []line.Field { return []line.Field{line.Text("kernel", "6.1")} }
+
 // store records in memory and refuses while it is told to.
 type store struct {
 	refuse   bool
@@ -114,6 +116,9 @@ func TestSamplingThatCannotBeRecordedIsKept(t *testing.T) {
 		}
 		if !strings.Contains(all, "outbox_depth=3i") {
 			t.Error("the agent's own line does not tell the outbox")
+		}
+		if !strings.Contains(all, `kernel="6.1"`) {
+			t.Error("the agent's own line does not tell the host's facts")
 		}
 	})
 }

@@ -1,6 +1,6 @@
 // Package hostdisk reads this host's mounts and how full they are. A filesystem that does not answer is reported as stuck and
-// delays nobody. It is the only importer of gopsutil, which serves what it does right: the counters of block devices, and
-// the platforms without mountinfo.
+// delays nobody. It is the only importer of gopsutil, which serves what it does right: the counters of block devices, the
+// host's facts, and the platforms without mountinfo.
 package hostdisk
 
 import (
@@ -55,6 +55,9 @@ type Disks struct {
 	probes   map[mountKey]*probe
 	seen     map[string]volume.Attributes // every path that was a volume, by its newest attributes
 	troubled map[string]string            // what was logged of a path last
+
+	platformOnce sync.Once
+	platform     string
 }
 
 // mountKey tells one mount from another at the same path.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -77,22 +78,24 @@ func addActor(ctx context.Context, actors *group.Group, f func(context.Context) 
 }
 
 func (p *program) agentOnce(ctx context.Context, disks *hostdisk.Disks) error {
-	samples, err := disks.Sample(ctx, p.now())
+	now := p.now()
+	samples, err := disks.Sample(ctx, now)
 	if err != nil {
 		return fmt.Errorf("read the volumes: %w", err)
 	}
-	lines, err := agent.Lines(samples)
+	io, ioErr := disks.IO(ctx, now)
+	lines, err := agent.Lines(samples, io...)
 	for _, l := range lines {
 		if _, err := fmt.Fprintln(p.stdout, l); err != nil {
 			return err
 		}
 	}
-	return err
+	return errors.Join(err, ioErr)
 }
 
 func (p *program) agentOptions(cfg *config.Config, disks *hostdisk.Disks, store *history.Store) agent.Options {
 	return agent.Options{
-		Host: cfg.Host, Tags: cfg.Tags, Every: cfg.Agent.Every, Disks: disks, Store: store, Now: p.now, Log: p.log,
+		Host: cfg.Host, Version: version, Tags: cfg.Tags, Every: cfg.Agent.Every, Disks: disks, Store: store, Now: p.now, Log: p.log,
 	}
 }
 
