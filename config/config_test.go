@@ -183,6 +183,9 @@ func TestDataDir(t *testing.T) {
 	if dir, err := c.DataDir(true, noEnv); err != nil || dir != c.Data {
 		t.Errorf("a configured directory: %q, %v", dir, err)
 	}
+	if info, err := os.Stat(c.Data); err != nil || info.Mode() != os.ModeDir|os.ModeSetgid|0o770 {
+		t.Errorf("the directory that was made: %v, %v; want it open to its group", info.Mode(), err)
+	}
 	file := filepath.Join(state, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -80,11 +80,22 @@ func (c *Config) DataDir(writing bool, getenv func(string) string) (string, erro
 	return dir, nil
 }
 
+// makeStateDir makes a directory that its group may write, whatever the umask: reading a database in WAL mode takes that.
+func makeStateDir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o770); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o770|fs.ModeSetgid)
+}
+
 // usable makes a writer's directory and says what keeps it from being used. A reader's may be absent: then there is no
 // state yet.
 func usable(dir string, writing bool) error {
 	if writing {
-		if err := os.MkdirAll(dir, 0o770); err != nil {
+		if err := makeStateDir(dir); err != nil {
 			return err
 		}
 		probe, err := os.CreateTemp(dir, ".probe-")

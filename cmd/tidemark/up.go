@@ -116,7 +116,6 @@ func (p *program) hostOutlooks(ctx context.Context, cfg *config.Config, plan pla
 
 // outlooks gathers outlooks without their points, which no table shows.
 func (p *program) outlooks(ctx context.Context, plan planner.Planner, query planner.Query) ([]planner.Outlook, error) {
-	query.Options.Steps = 1
 	var all []planner.Outlook
 	for o, err := range plan.Outlooks(ctx, query) {
 		if err != nil {
