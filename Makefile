@@ -9,6 +9,9 @@ GO_FILES    := $(shell find . -name '*.go' -not -path './tools/*')
 # The race detector needs cgo, and that a C compiler; the product never does.
 CC_FOUND    := $(shell command -v gcc || command -v cc || command -v clang)
 TEST_TIMEOUT ?= 12m
+FUZZTIME    ?= 30s
+# What make bench measures; one package alone: make bench BENCH=./planner/forecast
+BENCH       ?= ./cmd/tidemark ./internal/history ./planner/forecast
 
 .PHONY: help run demo build test check fmt vet staticcheck bench fuzz clean
 
@@ -45,6 +48,16 @@ vet:
 
 staticcheck:
 	$(TOOL) staticcheck ./...
+
+bench: build ## speed and footprint, beside the tools people use today (docs/performance.md)
+	TIDEMARK_BIN=$(CURDIR)/bin/tidemark $(GO) test -run '^$$' -bench . -timeout 30m $(BENCH)
+
+fuzz: ## fuzz everything that parses, FUZZTIME each
+	@set -e; for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -run '^$$' -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
 
 clean: ## remove what was built
 	rm -rf bin
