@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -49,7 +48,7 @@ func (e *Error) Error() string {
 func Parse(name string, data []byte) (*Config, error) {
 	c := Default()
 	c.File = name
-	r := &reader{file: filepath.Base(name)}
+	r := &reader{file: name}
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, &Error{[]Problem{syntaxProblem(r.file, err)}}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -113,10 +114,23 @@ func strict(c *cli.Command) {
 }
 
 func (p *program) noCommand(ctx *cli.Context) error {
-	if !ctx.Args().Present() {
+	switch name := ctx.Args().First(); name {
+	case "", "help":
+		return help(ctx, ctx.Args().Tail())
+	default:
+		return unknownCommand("", name, ctx.App.Commands)
+	}
+}
+
+// help is `tidemark help [COMMAND [SUBCOMMAND]]`: what --help prints.
+func help(ctx *cli.Context, names []string) error {
+	if len(names) == 0 {
 		return cli.ShowAppHelp(ctx)
 	}
-	return unknownCommand("", ctx.Args().First(), ctx.App.Commands)
+	if ctx.App.Command(names[0]) == nil {
+		return unknownCommand("", names[0], ctx.App.Commands)
+	}
+	return ctx.App.RunContext(ctx.Context, slices.Concat([]string{ctx.App.Name}, names, []string{"--help"}))
 }
 
 func unknownCommand(parent, name string, among []*cli.Command) error {
