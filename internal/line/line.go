@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 )
@@ -42,8 +43,24 @@ func Flag(key string, v bool) Field {
 	return Int(key, 0)
 }
 
+// carried writes what no tag value can carry as \xNN: control characters, bytes that are no UTF-8, a backslash at the end. A
+// volume with such a path is still reported, under a name that people can read.
+func carried(s string) string {
+	var out strings.Builder
+	for i, r := range s {
+		_, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1, r < ' ', r == 0x7f, r == '\\' && i == len(s)-1:
+			fmt.Fprintf(&out, `\x%02x`, s[i])
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
 // Encode writes the point as one line without a line end, its time in seconds. It fails on a point without fields, on
-// a name that line protocol cannot carry and on values that are not finite.
+// a name that line protocol cannot carry and on values that are not finite. Tag values it can always write (see carried).
 func Encode(p Point) (string, error) {
 	var e lineprotocol.Encoder
 	e.SetPrecision(lineprotocol.Second)
@@ -56,7 +73,7 @@ func Encode(p Point) (string, error) {
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		e.AddTag(k, p.Tags[k])
+		e.AddTag(k, carried(p.Tags[k]))
 	}
 	for _, f := range p.Fields {
 		v, ok := lineprotocol.NewValue(f.Value)
