@@ -4,6 +4,7 @@ package line
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -48,15 +49,10 @@ func Encode(p Point) (string, error) {
 	var e lineprotocol.Encoder
 	e.SetPrecision(lineprotocol.Second)
 	e.StartLine(p.Measurement)
-	keys := make([]string, 0, len(p.Tags))
-	for k, v := range p.Tags {
-		if v != "" {
-			keys = append(keys, k)
+	for _, k := range slices.Sorted(maps.Keys(p.Tags)) {
+		if v := tagValue(p.Tags[k]); v != "" {
+			e.AddTag(k, v)
 		}
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		e.AddTag(k, p.Tags[k])
 	}
 	for _, f := range p.Fields {
 		v, ok := lineprotocol.NewValue(f.Value)
@@ -70,4 +66,20 @@ func Encode(p Point) (string, error) {
 		return "", fmt.Errorf("write %s: %w", p.Measurement, err)
 	}
 	return strings.TrimSuffix(string(e.Bytes()), "\n"), nil
+}
+
+// spelled are the blanks that line protocol cannot carry, as Telegraf writes them.
+var spelled = strings.NewReplacer("\t", `\t`, "\n", `\n`, "\f", `\f`, "\r", `\r`)
+
+// tagValue makes any text one that line protocol can carry. A mount point may hold every byte but NUL, and must cost no other
+// volume its line. Like Telegraf it spells out blanks and drops backslashes at the end; what else cannot be carried
+// (control characters, bytes that are not UTF-8) becomes U+FFFD.
+func tagValue(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '\uFFFD'
+		}
+		return r
+	}, spelled.Replace(strings.ToValidUTF8(s, "\uFFFD")))
+	return strings.TrimRight(s, `\`)
 }
