@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -44,7 +45,15 @@ var (
 	errNotAVolume = errors.New("has no size")
 	// errCovered says that something else is reachable at the path.
 	errCovered = errors.New("another filesystem is mounted over it")
+	// errIsAFile says that a single file is mounted, as containers do with /etc/hosts.
+	errIsAFile = errors.New("is a file")
+	// errNotAsked says that a call was not begun, because too many to the same server or device hang.
+	errNotAsked = errors.New("is not asked")
 )
+
+// forgetAfter is how long a volume that was unmounted is reported missing: a host that mounts and unmounts all day must not
+// remember every path for ever.
+const forgetAfter = 24 * time.Hour
 
 // Disks reads one host. Its methods may be called concurrently, but one sampling runs at a time.
 type Disks struct {
@@ -53,11 +62,18 @@ type Disks struct {
 	read     func(mount) (usage, error) // may hang
 	mu       sync.Mutex
 	probes   map[mountKey]*probe
-	seen     map[string]volume.Attributes // every path that was a volume, by its newest attributes
-	troubled map[string]string            // what was logged of a path last
+	gates    map[string]gate
+	seen     map[string]sighting // every path that was a volume
+	troubled map[string]string   // what was logged of a path last
 
 	platformOnce sync.Once
 	platform     string
+}
+
+// sighting is when a volume was mounted last, and as what.
+type sighting struct {
+	volume.Attributes
+	at time.Time
 }
 
 // mountKey tells one mount from another at the same path.
@@ -80,7 +96,7 @@ func New(opt Options) (*Disks, error) {
 	}
 	return &Disks{
 		opt: opt, mounts: hostMounts, read: readUsage,
-		probes: map[mountKey]*probe{}, seen: map[string]volume.Attributes{}, troubled: map[string]string{},
+		probes: map[mountKey]*probe{}, gates: map[string]gate{}, seen: map[string]sighting{}, troubled: map[string]string{},
 	}, nil
 }
 
@@ -94,16 +110,15 @@ func (d *Disks) Sample(ctx context.Context, now time.Time) ([]volume.Sample, err
 	if err != nil {
 		return nil, fmt.Errorf("list the mounts: %w", err)
 	}
-	volumes := volumesOf(mounts, d.excluded)
-	samples := d.readAll(ctx, volumes, now.UTC().Truncate(time.Second))
+	now = now.UTC().Truncate(time.Second)
+	samples := d.readAll(ctx, viewsOf(mounts, d.excluded), now)
 	if len(samples) == 0 && d.opt.RootFallback {
-		root := volumesOf(mounts, func(m mount) bool { return m.point != "/" })
-		samples = d.readAll(ctx, root, now.UTC().Truncate(time.Second))
+		samples = d.readAll(ctx, viewsOf(mounts, func(m mount) bool { return m.point != "/" }), now)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	samples = d.addMissing(samples, mounts, now.UTC().Truncate(time.Second))
+	samples = d.addMissing(samples, mounts, now)
 	slices.SortFunc(samples, func(a, b volume.Sample) int { return a.ID.Compare(b.ID) })
 	return samples, nil
 }
@@ -115,61 +130,89 @@ func (d *Disks) excluded(m mount) bool {
 	})
 }
 
-// readAll asks all volumes at once, each its own worker, and waits for all of them or the timeout.
-func (d *Disks) readAll(ctx context.Context, mounts []mount, now time.Time) []volume.Sample {
-	asked := make([]*probe, len(mounts))
-	current := map[mountKey]bool{}
-	for i, m := range mounts {
-		key := m.key()
-		current[key] = true
-		if d.probes[key] == nil {
-			d.probes[key] = &probe{}
-		}
-		asked[i] = d.probes[key]
-		asked[i].ask(func() (usage, error) { return d.read(m) })
+// readAll asks all filesystems at once, each view of one its own worker, and waits for all of them or the timeout. Of the
+// views of one filesystem the first that is a directory is its volume.
+func (d *Disks) readAll(ctx context.Context, filesystems [][]mount, now time.Time) []volume.Sample {
+	d.forgetProbes(filesystems)
+	giveUp, cancel := context.WithTimeout(ctx, d.opt.Timeout)
+	defer cancel()
+	for m := range each(filesystems) {
+		d.probes[m.key()].ask(giveUp, d.gates[m.origin()], func() (usage, error) { return d.read(m) })
 	}
-	for key := range d.probes {
-		if !current[key] {
-			delete(d.probes, key) // a call that hangs in it ends with its filesystem; nobody waits for it
-		}
+	for m := range each(filesystems) {
+		d.probes[m.key()].wait(giveUp)
 	}
-	timeout := time.NewTimer(d.opt.Timeout)
-	defer timeout.Stop()
+	if ctx.Err() != nil {
+		return nil
+	}
 	var samples []volume.Sample
-	for i, m := range mounts {
-		if !asked[i].wait(ctx, timeout.C) {
-			timeout.Reset(0) // the time is up for the others too
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if s, ok := d.sample(m, asked[i], now); ok {
-			samples = append(samples, s)
+	for _, views := range filesystems {
+		for _, m := range views {
+			if s, err := d.sample(m, now); err == nil {
+				samples = append(samples, s)
+			} else if errors.Is(err, errIsAFile) {
+				continue
+			}
+			break
 		}
 	}
 	return samples
 }
 
-func (d *Disks) sample(m mount, p *probe, now time.Time) (volume.Sample, bool) {
+// forgetProbes keeps the probes and gates that these filesystems need and those under which calls still hang.
+func (d *Disks) forgetProbes(filesystems [][]mount) {
+	probes, gates := map[mountKey]*probe{}, map[string]gate{}
+	for m := range each(filesystems) {
+		key, origin := m.key(), m.origin()
+		if probes[key] = d.probes[key]; probes[key] == nil {
+			probes[key] = &probe{}
+		}
+		if gates[origin] = d.gates[origin]; gates[origin] == nil {
+			gates[origin] = make(gate, maxHanging)
+		}
+	}
+	for origin, g := range d.gates {
+		if len(g) > 0 {
+			gates[origin] = g
+		}
+	}
+	// A call that hangs in a probe that is gone ends with its filesystem; nobody waits for it, but it counts at its gate.
+	d.probes, d.gates = probes, gates
+}
+
+func each(filesystems [][]mount) iter.Seq[mount] {
+	return func(yield func(mount) bool) {
+		for _, views := range filesystems {
+			for _, m := range views {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sample is what m's probe has found; an error says that m is no volume or cannot be read now.
+func (d *Disks) sample(m mount, now time.Time) (volume.Sample, error) {
 	s := volume.Sample{ID: volume.ID{Host: d.opt.Host, Path: m.point}, Time: now, Attributes: attributesOf(m), Tags: d.opt.Tags}
-	got, err, answered := p.result()
+	got, err, answered := d.probes[m.key()].result()
 	switch {
-	case !answered:
+	case !answered, errors.Is(err, errNotAsked):
 		s.Stuck = true
 		d.trouble(m.point, fmt.Sprintf("does not answer within %s", d.opt.Timeout))
-	case errors.Is(err, errNotAVolume), errors.Is(err, errCovered):
-		return s, false
+	case errors.Is(err, errNotAVolume), errors.Is(err, errCovered), errors.Is(err, errIsAFile):
+		return s, err
 	case errors.Is(err, fs.ErrNotExist):
-		return s, false // unmounted since the list was read; if it stays away it is missing next time
+		return s, err // unmounted since the list was read; if it stays away it is missing next time
 	case err != nil:
 		d.trouble(m.point, err.Error())
-		return s, false
+		return s, err
 	default:
 		s.Usage, s.Reserved = got.Usage, got.reserved
 		d.trouble(m.point, "")
 	}
-	d.seen[m.point] = s.Attributes
-	return s, true
+	d.seen[m.point] = sighting{s.Attributes, now}
+	return s, nil
 }
 
 // trouble logs what is wrong with a volume when that changes.
@@ -193,13 +236,20 @@ func (d *Disks) addMissing(samples []volume.Sample, mounts []mount, now time.Tim
 	for _, m := range mounts {
 		mounted[m.point] = true
 	}
-	for path, attributes := range d.seen {
-		if mounted[path] {
+	for path, last := range d.seen {
+		switch {
+		case mounted[path]:
+			continue
+		case now.Sub(last.at) > forgetAfter:
+			delete(d.seen, path)
+			delete(d.troubled, path)
+			d.opt.Log.Info("volume is forgotten: it was not mounted for a day", "path", path)
 			continue
 		}
 		d.trouble(path, "is not mounted any more")
 		samples = append(samples, volume.Sample{
-			ID: volume.ID{Host: d.opt.Host, Path: path}, Time: now, Attributes: attributes, Tags: d.opt.Tags, State: volume.State{Missing: true},
+			ID: volume.ID{Host: d.opt.Host, Path: path}, Time: now, Attributes: last.Attributes, Tags: d.opt.Tags,
+			State: volume.State{Missing: true},
 		})
 	}
 	return samples
@@ -214,72 +264,13 @@ func (d *Disks) Close() {
 
 // attributesOf writes a mount's attributes as Telegraf does.
 func attributesOf(m mount) volume.Attributes {
-	a := volume.Attributes{Device: deviceName(m.source), Fstype: m.fstype, Mode: "rw", Label: label(m.source)}
-	if a.Device == "" || a.Device == "none" {
+	device := resolveDevice(m)
+	a := volume.Attributes{Device: strings.TrimPrefix(device, "/dev/"), Fstype: m.fstype, Mode: "rw", Label: label(device)}
+	if a.Device == "" {
 		a.Device = m.fstype
 	}
 	if m.readOnly {
 		a.Mode = "ro"
 	}
 	return a
-}
-
-// probe is the guarded reading of one mount: while a call hangs there is never a second one.
-type probe struct {
-	mu   sync.Mutex
-	done chan struct{} // closed when the call under way has answered
-	got  usage
-	err  error
-}
-
-// ask begins a call unless one is under way.
-func (p *probe) ask(read func() (usage, error)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.done != nil {
-		select {
-		case <-p.done:
-		default:
-			return
-		}
-	}
-	done := make(chan struct{})
-	p.done = done
-	go func() {
-		got, err := read()
-		p.mu.Lock()
-		p.got, p.err = got, err
-		p.mu.Unlock()
-		close(done)
-	}()
-}
-
-// wait waits for the call under way; it returns false when timeout fired or ctx ended, which may be at the same time.
-func (p *probe) wait(ctx context.Context, timeout <-chan time.Time) bool {
-	p.mu.Lock()
-	done := p.done
-	p.mu.Unlock()
-	select {
-	case <-done:
-		return true
-	case <-timeout:
-	case <-ctx.Done():
-	}
-	return false
-}
-
-// result is the newest call's answer; ok is false while it is under way.
-func (p *probe) result() (got usage, err error, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	select {
-	case <-p.done:
-		return p.got, p.err, true
-	default:
-		return usage{}, nil, false
-	}
-}
-
-func deviceName(source string) string {
-	return strings.TrimPrefix(resolveDevice(source), "/dev/")
 }

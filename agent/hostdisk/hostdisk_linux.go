@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -52,38 +50,51 @@ func sameRoot(a, b []mount) bool {
 	return okA && okB && ra.major == rb.major && ra.minor == rb.minor && ra.root == rb.root
 }
 
-// readUsage asks a filesystem how full it is. It may hang for as long as its server is away.
+// readUsage asks a filesystem how full it is. It may hang for as long as its server is away. The path is opened first, so
+// that all answers are of one mount; opened as a mere place (O_PATH), which triggers no automount and runs no driver.
 func readUsage(m mount) (usage, error) {
-	var st unix.Statfs_t
-	if err := ignoringEINTR(func() error { return unix.Statfs(m.point, &st) }); err != nil {
-		return usage{}, &fs.PathError{Op: "statfs", Path: m.point, Err: err}
+	failed := func(op string, err error) error { return &fs.PathError{Op: op, Path: m.point, Err: err} }
+	var fd int
+	err := ignoringEINTR(func() (err error) {
+		fd, err = unix.Open(m.point, unix.O_PATH|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return usage{}, failed("open", err)
 	}
-	if st.Blocks == 0 {
+	defer unix.Close(fd)
+	var stat unix.Statfs_t
+	if err := ignoringEINTR(func() error { return unix.Fstatfs(fd, &stat) }); err != nil {
+		return usage{}, failed("statfs", err)
+	}
+	if stat.Blocks == 0 {
 		return usage{}, errNotAVolume
 	}
-	if err := checkDevice(m); err != nil {
-		return usage{}, err
+	var file unix.Stat_t
+	switch err := ignoringEINTR(func() error { return unix.Fstat(fd, &file) }); {
+	case errors.Is(err, unix.EACCES): // a FUSE of another user: it says how full it is, but not who it is
+	case err != nil:
+		return usage{}, failed("stat", err)
+	case !isMount(m, stat, file):
+		return usage{}, fmt.Errorf("%s: %w", m.point, errCovered)
+	case file.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return usage{}, fmt.Errorf("%s: %w", m.point, errIsAFile)
 	}
-	return usageOf(st), nil
+	return usageOf(stat), nil
 }
 
-// checkDevice says whether the path still leads to the mount: another may cover it by now. btrfs and overlay give their files
-// device numbers of their own, so nothing can be told of them.
-func checkDevice(m mount) error {
-	if m.fstype == "btrfs" || m.fstype == "overlay" || m.fstype == "bcachefs" {
-		return nil
+// ownNumbers are the filesystems, by type and by the number that statfs(2) gives them, that give their files device
+// numbers of their own.
+var ownNumbers = map[string]int64{
+	"btrfs": unix.BTRFS_SUPER_MAGIC, "overlay": unix.OVERLAYFS_SUPER_MAGIC, "bcachefs": 0xca451a4e,
+}
+
+// isMount says whether what was opened is the mount: another may cover it by now.
+func isMount(m mount, stat unix.Statfs_t, file unix.Stat_t) bool {
+	if number, ok := ownNumbers[m.fstype]; ok {
+		return int64(stat.Type) == number
 	}
-	var st unix.Stat_t
-	if err := ignoringEINTR(func() error { return unix.Lstat(m.point, &st) }); err != nil {
-		if errors.Is(err, unix.EACCES) {
-			return nil // a FUSE of another user: it answers how full it is, but not who it is
-		}
-		return &fs.PathError{Op: "lstat", Path: m.point, Err: err}
-	}
-	if unix.Major(uint64(st.Dev)) != m.major || unix.Minor(uint64(st.Dev)) != m.minor {
-		return fmt.Errorf("%s: %w", m.point, errCovered)
-	}
-	return nil
+	return unix.Major(file.Dev) == m.major && unix.Minor(file.Dev) == m.minor
 }
 
 // usageOf reads the answer of statfs(2). Blocks are counted in f_frsize; f_bsize is what to read at once, which FUSE and
@@ -122,28 +133,4 @@ func ignoringEINTR(f func() error) error {
 			return err
 		}
 	}
-}
-
-// resolveDevice follows /dev/mapper/NAME to /dev/dm-N, and /dev/root to what it stands for, as Telegraf does.
-func resolveDevice(source string) string {
-	if !strings.HasPrefix(source, "/dev/mapper/") && source != "/dev/root" {
-		return source
-	}
-	if target, err := filepath.EvalSymlinks(source); err == nil {
-		return target
-	}
-	return source
-}
-
-// label is the device-mapper name, which is what Telegraf's tag of that name holds; empty for other devices.
-func label(source string) string {
-	device := strings.TrimPrefix(resolveDevice(source), "/dev/")
-	if !strings.HasPrefix(device, "dm-") {
-		return ""
-	}
-	name, err := os.ReadFile(filepath.Join("/sys/block", device, "dm/name"))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(name))
 }

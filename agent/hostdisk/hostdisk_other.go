@@ -17,7 +17,7 @@ func hostMounts() ([]mount, error) {
 	}
 	mounts := make([]mount, len(partitions))
 	for i, p := range partitions {
-		mounts[i] = mount{minor: uint32(i), root: "/", point: p.Mountpoint, fstype: p.Fstype, source: p.Device}
+		mounts[i] = mount{id: i + 1, minor: uint32(i), root: "/", point: p.Mountpoint, fstype: p.Fstype, source: p.Device}
 		for _, o := range p.Opts {
 			mounts[i].readOnly = mounts[i].readOnly || o == "ro" || o == "read-only"
 		}
@@ -39,6 +39,6 @@ func readUsage(m mount) (usage, error) {
 	}}, nil
 }
 
-func resolveDevice(source string) string { return source }
+func resolveDevice(m mount) string { return m.source }
 
 func label(string) string { return "" }

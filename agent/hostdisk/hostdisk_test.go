@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,7 +35,7 @@ func scripted(t *testing.T, opt Options) (*Disks, *[]mount, map[string]func() (u
 }
 
 func mountAt(minor uint32, point string) mount {
-	return mount{major: 8, minor: minor, root: "/", point: point, fstype: "ext4", source: fmt.Sprintf("/dev/sd%d", minor)}
+	return mount{id: int(minor), major: 8, minor: minor, root: "/", point: point, fstype: "ext4", source: fmt.Sprintf("/dev/sd%d", minor)}
 }
 
 func tenUsed() (usage, error) {
@@ -86,6 +87,83 @@ func TestHungFilesystemIsStuckAndDelaysNobody(t *testing.T) {
 		}
 		if calls.Load() != 4 {
 			t.Errorf("%d calls, want a fresh one each after the hung ones answered", calls.Load())
+		}
+	})
+}
+
+func TestDeadServerKeepsFewCallsHanging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, mounts, reads := scripted(t, Options{})
+		var calls atomic.Int64
+		release := make(chan struct{})
+		hang := func() (usage, error) { calls.Add(1); <-release; return tenUsed() }
+		*mounts = []mount{mountAt(1, "/")}
+		reads["/"] = tenUsed
+		for i := range 200 {
+			point := fmt.Sprintf("/home/u%d", i)
+			*mounts = append(*mounts, mount{
+				id: i + 10, minor: uint32(i + 10), root: "/", point: point, fstype: "nfs4", source: "filer:/export/" + point,
+			})
+			reads[point] = hang
+		}
+		for range 2 {
+			began, stuck := time.Now(), 0
+			got := sampleNow(t, d)
+			for _, s := range got {
+				if s.Stuck {
+					stuck++
+				}
+			}
+			if took := time.Since(began); stuck != 200 || took != 5*time.Second || got["/"].Used != 10 {
+				t.Errorf("%d of 200 mounts of a dead server are stuck after %v; / is %+v", stuck, took, got["/"])
+			}
+		}
+		if calls.Load() != maxHanging {
+			t.Errorf("%d calls hang, want %d", calls.Load(), maxHanging)
+		}
+		close(release)
+		synctest.Wait()
+		for path, s := range sampleNow(t, d) {
+			if s.Stuck || s.Used != 10 {
+				t.Errorf("the server is back, but %s is %+v", path, s)
+			}
+		}
+		if len(d.gates) != 2 {
+			t.Errorf("%d gates, want one for the server and one for the disk", len(d.gates))
+		}
+	})
+}
+
+// A mount that hangs, is detached and mounted again, and hangs again: each leaves a call behind that nobody can end.
+func TestHungMountReplacedAThousandTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, mounts, reads := scripted(t, Options{})
+		var calls atomic.Int64
+		release := make(chan struct{})
+		reads["/"] = tenUsed
+		reads["/srv"] = func() (usage, error) { calls.Add(1); <-release; return tenUsed() }
+		for i := range 1000 {
+			*mounts = []mount{mountAt(1, "/"), {
+				id: i + 10, minor: uint32(i + 10), root: "/", point: "/srv", fstype: "nfs4", source: "filer:/srv",
+			}}
+			if got := sampleNow(t, d); !got["/srv"].Stuck || got["/"].Used != 10 {
+				t.Fatalf("replacement %d: %+v", i, got)
+			}
+			synctest.Wait()
+		}
+		if calls.Load() != maxHanging || len(d.probes) != 2 {
+			t.Errorf("%d calls hang, %d probes are kept; want %d and 2", calls.Load(), len(d.probes), maxHanging)
+		}
+		*mounts = (*mounts)[:1]
+		sampleNow(t, d)
+		if len(d.gates) != 2 {
+			t.Errorf("%d gates after the unmount, want the one under which calls hang still kept", len(d.gates))
+		}
+		close(release)
+		synctest.Wait()
+		sampleNow(t, d)
+		if len(d.gates) != 1 || len(d.probes) != 1 {
+			t.Errorf("%d gates and %d probes are left, want those of / alone", len(d.gates), len(d.probes))
 		}
 	})
 }
@@ -148,10 +226,54 @@ func TestUnmountedVolumeIsMissingUntilItIsBack(t *testing.T) {
 	}
 }
 
+func TestUnmountedVolumeIsForgottenAfterADay(t *testing.T) {
+	var log strings.Builder
+	d, mounts, reads := scripted(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	reads["/"], reads["/usb"] = tenUsed, tenUsed
+	began := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	at := func(after time.Duration) (missing bool) {
+		samples, err := d.Sample(t.Context(), began.Add(after))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(samples, func(s volume.Sample) bool { return s.Path == "/usb" && s.Missing })
+	}
+	*mounts = []mount{mountAt(1, "/"), mountAt(2, "/usb")}
+	at(0)
+	*mounts = (*mounts)[:1]
+	if !at(24*time.Hour) || at(24*time.Hour+time.Second) || at(25*time.Hour) {
+		t.Error("an unmounted volume is to be missing for a day and then forgotten")
+	}
+	if len(d.seen) != 1 || len(d.troubled) != 0 {
+		t.Errorf("still kept: %v, %v", d.seen, d.troubled)
+	}
+	if n := strings.Count(log.String(), "forgotten"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+}
+
+func TestAMountedFileIsNoVolumeAndHidesNone(t *testing.T) {
+	d, mounts, reads := scripted(t, Options{})
+	bind := func(id int, root, point string) mount {
+		return mount{id: id, major: 8, minor: 1, root: root, point: point, fstype: "ext4", source: "/dev/sda1"}
+	}
+	// A container's mounts: the root of the disk is in sight nowhere.
+	*mounts = []mount{bind(1, "/c/hosts", "/etc/hosts"), bind(2, "/c/resolv.conf", "/etc/resolv.conf"), bind(3, "/volumes/a-long-name", "/data"), bind(4, "/volumes/a-longer-name", "/more")}
+	file := func() (usage, error) { return usage{}, fmt.Errorf("x: %w", errIsAFile) }
+	reads["/etc/hosts"], reads["/etc/resolv.conf"], reads["/data"], reads["/more"] = file, file, tenUsed, tenUsed
+	if got := sampleNow(t, d); len(got) != 1 || got["/data"].Used != 10 {
+		t.Errorf("volumes %+v, want /data alone: two are files, and /more is the same filesystem", got)
+	}
+	*mounts = (*mounts)[:2]
+	if got := sampleNow(t, d); got["/etc/hosts"].Used != 0 || !got["/data"].Missing || len(got) != 1 {
+		t.Errorf("with files alone: %+v, want only that /data is missing", got)
+	}
+}
+
 func TestExcludedAndTheRootFallback(t *testing.T) {
 	d, mounts, reads := scripted(t, Options{ExcludeFstypes: []string{"overlay"}, ExcludePaths: []string{"/boot/**", "/boot"}, RootFallback: true})
 	root := mountAt(1, "/")
-	root.fstype, root.source = "overlay", "none"
+	root.fstype, root.source = "overlay", ""
 	*mounts = []mount{root, mountAt(2, "/boot"), mountAt(3, "/boot/efi")}
 	reads["/"] = tenUsed
 	if got := sampleNow(t, d); len(got) != 1 || got["/"].Device != "overlay" {

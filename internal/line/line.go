@@ -4,10 +4,10 @@ package line
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 )
@@ -43,37 +43,16 @@ func Flag(key string, v bool) Field {
 	return Int(key, 0)
 }
 
-// carried writes what no tag value can carry as \xNN: control characters, bytes that are no UTF-8, a backslash at the end. A
-// volume with such a path is still reported, under a name that people can read.
-func carried(s string) string {
-	var out strings.Builder
-	for i, r := range s {
-		_, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1, r < ' ', r == 0x7f, r == '\\' && i == len(s)-1:
-			fmt.Fprintf(&out, `\x%02x`, s[i])
-		default:
-			out.WriteRune(r)
-		}
-	}
-	return out.String()
-}
-
 // Encode writes the point as one line without a line end, its time in seconds. It fails on a point without fields, on
-// a name that line protocol cannot carry and on values that are not finite. Tag values it can always write (see carried).
+// a name that line protocol cannot carry and on values that are not finite.
 func Encode(p Point) (string, error) {
 	var e lineprotocol.Encoder
 	e.SetPrecision(lineprotocol.Second)
 	e.StartLine(p.Measurement)
-	keys := make([]string, 0, len(p.Tags))
-	for k, v := range p.Tags {
-		if v != "" {
-			keys = append(keys, k)
+	for _, k := range slices.Sorted(maps.Keys(p.Tags)) {
+		if v := tagValue(p.Tags[k]); v != "" {
+			e.AddTag(k, v)
 		}
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		e.AddTag(k, carried(p.Tags[k]))
 	}
 	for _, f := range p.Fields {
 		v, ok := lineprotocol.NewValue(f.Value)
@@ -87,4 +66,20 @@ func Encode(p Point) (string, error) {
 		return "", fmt.Errorf("write %s: %w", p.Measurement, err)
 	}
 	return strings.TrimSuffix(string(e.Bytes()), "\n"), nil
+}
+
+// spelled are the blanks that line protocol cannot carry, as Telegraf writes them.
+var spelled = strings.NewReplacer("\t", `\t`, "\n", `\n`, "\f", `\f`, "\r", `\r`)
+
+// tagValue makes any text one that line protocol can carry. A mount point may hold every byte but NUL, and must cost no other
+// volume its line. Like Telegraf it spells out blanks and drops backslashes at the end; what else cannot be carried
+// (control characters, bytes that are not UTF-8) becomes U+FFFD.
+func tagValue(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '\uFFFD'
+		}
+		return r
+	}, spelled.Replace(strings.ToValidUTF8(s, "\uFFFD")))
+	return strings.TrimRight(s, `\`)
 }
