@@ -75,14 +75,9 @@ func newInfluxClient(cfg *config.Config) (*influx.Client, error) {
 	return client, nil
 }
 
-// newShipper ships the outbox of store; done ends its connections.
-func (p *program) newShipper(cfg *config.Config, store *history.Store) (ship *shipper.Shipper, done func(), err error) {
-	client, err := newInfluxClient(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	ship = shipper.New(store.Outbox(), client.Writer(cfg.Influx.Bucket), shipper.Options{Now: p.now, Logger: p.log})
-	return ship, client.Close, nil
+// newShipper ships the outbox of store.
+func (p *program) newShipper(to *influx.BucketWriter, store *history.Store) *shipper.Shipper {
+	return shipper.New(store.Outbox(), to, shipper.Options{Now: p.now, Logger: p.log})
 }
 
 func recorded(ship *shipper.Shipper) func([]volume.Sample) {
