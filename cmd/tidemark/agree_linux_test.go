@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/csv"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,20 +14,10 @@ import (
 	"github.com/tidemark/tidemark/internal/volume"
 )
 
-// secret is a token that must show nowhere. InfluxDB 1.8 without users takes any.
-const secret = "user:dont-show-this"
-
 // shipping is the configuration of an agent that ships by way of the URL.
 func shipping(t *testing.T, server *influxtest.Server, url, bucket string) string {
 	t.Helper()
-	token := server.Token
-	if token == "" {
-		token = secret
-	}
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := tokenFileOf(t, server.Token)
 	return fmt.Sprintf("influx: {url: %q, org: %q, bucket: %q, token_file: %q}\nagent: {every: 1s, %s}\n", url, server.Org, bucket, file, onlyRoot)
 }
 

@@ -6,8 +6,11 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tidemark/tidemark/internal/influxtest"
 )
@@ -161,15 +164,37 @@ func TestEveryBreakageThroughTheWholeProgram(t *testing.T) {
 	}
 }
 
-// TestServerThatNeverAnswers ends an agent whose write hangs.
-func TestServerThatNeverAnswers(t *testing.T) {
-	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections and never reads
+// silence is a server that takes connections and never answers.
+type silence struct {
+	url   string
+	taken atomic.Int64
+}
+
+func newSilence(t *testing.T) *silence {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
-	h := newHome(t, shipping(t, &influxtest.Server{}, "http://"+silent.Addr().String(), "none"))
+	s := &silence{url: "http://" + l.Addr().String()}
+	var taking sync.WaitGroup
+	taking.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			s.taken.Add(1)
+		}
+	})
+	t.Cleanup(func() { l.Close(); taking.Wait() })
+	return s
+}
+
+func TestServerThatNeverAnswers(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, shipping(t, &influxtest.Server{}, newSilence(t).url, "none"))
 	p := h.start(t, []string{"agent"})
 	p.waits(t, "readings", func() bool { return len(h.readings(t)) >= 2 })
 	p.ends(t, syscall.SIGTERM)
@@ -178,5 +203,28 @@ func TestServerThatNeverAnswers(t *testing.T) {
 	}
 	if !p.stderr.has("lines stay in the outbox until the next start")() {
 		t.Error("the agent does not say that lines wait")
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	server := newSilence(t)
+	h := newHome(t, shipping(t, &influxtest.Server{}, server.url, "none"))
+	p := h.start(t, []string{"agent"})
+	p.waits(t, "a write", func() bool { return server.taken.Load() == 1 })
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		if err := p.cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if signal == syscall.SIGTERM {
+			p.waits(t, "the last attempt", func() bool { return server.taken.Load() == 2 })
+		}
+	}
+	p.end(t, 3*time.Second) // less than the last attempt may take
+	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("ended with %v, want the second signal", p.cmd.ProcessState)
+	}
+	if n := len(h.readings(t)); n == 0 {
+		t.Error("the reading that was recorded is gone")
 	}
 }

@@ -109,7 +109,7 @@ func (p *program) showVolumes(ctx context.Context, cfg *config.Config, plan plan
 			return err
 		}
 		if p.onTerminal() {
-			p.say("%s, %d volumes; next sample within %s; interrupt to end", printed.Format(time.DateTime), len(outlooks), cfg.Agent.Every)
+			p.say("%s; next sample within %s; interrupt to end", printed.Format(time.DateTime), cfg.Agent.Every)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (p *program) openSource(ctx *cli.Context, cfg *config.Config) (source, erro
 	store, err := history.OpenReadOnly(ctx.Context, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return source{}, failf("start `tidemark agent` or `tidemark up`, or give it a past with `tidemark import`",
-			"this host has no history yet (%s): %w", path, err)
+			"this host has no history yet: %w", err)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return source{}, failf("members of the group tidemark may read it", "%w", err)
