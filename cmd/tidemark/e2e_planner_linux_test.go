@@ -86,7 +86,7 @@ func fleetCSV(now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "series,time,used,capacity")
 	row := func(series string, daysAgo int, used int64) {
-		day := now.UTC().Truncate(24 * time.Hour).AddDate(0, 0, -daysAgo)
+		day := now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -daysAgo)
 		fmt.Fprintf(&b, "%s,%s,%d,100000000000\n", series, day.Format(time.RFC3339), used)
 	}
 	for ago := 60; ago >= 0; ago-- {
