@@ -119,6 +119,9 @@ func (p *program) openSource(ctx *cli.Context, cfg *config.Config) (source, erro
 	if errors.Is(err, fs.ErrPermission) {
 		return source{}, failf("members of the group tidemark may read it", "%w", err)
 	}
+	if errors.Is(err, history.ErrCorrupt) {
+		return source{}, failf("restart the agent: it sets the damaged file aside and begins a new one", "%w", err)
+	}
 	if err != nil {
 		return source{}, err
 	}
