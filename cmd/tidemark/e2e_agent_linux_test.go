@@ -66,11 +66,15 @@ func TestAgentKilledAtAnyMoment(t *testing.T) {
 		kill <- p
 		moments[name](t, p, nth)
 		p.kill()
+		if round/len(names)%2 == 0 {
+			h.leaveTheSecond(t) // or the next life's first sampling replaces the last of this one
+		}
 	}
 	p := h.start(t, []string{"agent"})
-	p.waits(t, "an empty outbox", func() bool { return h.outbox(t).Depth == 0 })
+	before := len(h.readings(t))
+	p.waits(t, "readings and an empty outbox", func() bool { return len(h.readings(t)) > before && h.outbox(t).Depth == 0 })
 	p.ends(t, syscall.SIGTERM)
-	h.wantAgreement(t, server, bucket, 8)
+	h.wantAgreement(t, server, bucket, 4) // a sampling replaces one of the same second
 }
 
 func TestAgentEndedWhileItStarts(t *testing.T) {
@@ -79,6 +83,16 @@ func TestAgentEndedWhileItStarts(t *testing.T) {
 	p := h.start(t, []string{"agent"})
 	p.waits(t, "the file of the history", func() bool { return size(h.history()) >= 0 })
 	p.ends(t, syscall.SIGTERM)
+}
+
+// leaveTheSecond waits until the clock is past the second of the newest reading.
+func (h *home) leaveTheSecond(t *testing.T) {
+	t.Helper()
+	kept := h.readings(t)
+	err := eventually(func() bool { return len(kept) == 0 || time.Now().Unix() > kept[len(kept)-1].time }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func size(path string) int64 {
@@ -111,7 +125,7 @@ func TestServerIsAwayForAWhile(t *testing.T) {
 	server.Restart(t)
 	shipped(p)
 	p.ends(t, syscall.SIGTERM)
-	h.wantAgreement(t, server, bucket, 6)
+	h.wantAgreement(t, server, bucket, 3)
 	if n := strings.Count(p.stderr.String(), "held up"); n != 2 {
 		t.Errorf("two outages are told %d times", n)
 	}
@@ -155,7 +169,7 @@ func TestEveryBreakageThroughTheWholeProgram(t *testing.T) {
 		return len(counted) > 0 && counted[len(counted)-1].used == 1
 	})
 	p.ends(t, syscall.SIGTERM)
-	h.wantAgreement(t, server, bucket, 8, "tidemark_volume "+bad[strings.LastIndexByte(bad, ' ')+1:])
+	h.wantAgreement(t, server, bucket, 4, "tidemark_volume "+bad[strings.LastIndexByte(bad, ' ')+1:])
 	if log := p.stderr.String(); strings.Contains(log, "dont-show-this") {
 		t.Errorf("the token stands in the log:\n%s", log)
 	}

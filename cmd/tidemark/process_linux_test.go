@@ -21,7 +21,7 @@ import (
 const (
 	patience  = 60 * time.Second // for what another process does; only a failing test waits that long
 	farewell  = 12 * time.Second // from SIGTERM to the end
-	pollEvery = 2 * time.Millisecond
+	pollEvery = 5 * time.Millisecond
 )
 
 // home is a place of its own for the program: a configuration, a data directory, a temporary directory.
