@@ -65,7 +65,9 @@ type Agent struct {
 	unrecorded []batch // oldest first
 	lost       int64   // batches given up because the store stayed unusable
 	pruned     time.Time
-	failing    bool
+
+	// What is wrong now; each is told when it begins and when it is over, and hides none of the others.
+	unsampled, unwritten, unpruned bool
 }
 
 type batch struct {
@@ -113,18 +115,25 @@ func newTicker(every time.Duration) *time.Ticker {
 
 func (a *Agent) sampleAndLog(ctx context.Context) {
 	err := a.Once(ctx)
-	switch {
-	case ctx.Err() != nil:
-	case err != nil && !a.failing:
-		a.failing = true
+	if began, ended := turn(ctx, &a.unsampled, err); began {
 		a.opt.Log.Error("sampling fails; it goes on and keeps what it cannot record", "error", err)
-	case err == nil && a.failing:
-		a.failing = false
+	} else if ended {
 		a.opt.Log.Info("sampling works again", "lost_samplings", a.lost)
 	}
 }
 
-// Once takes one sampling and records it, with those that could not be recorded before.
+// turn notes whether something fails and says whether that began or ended now. What the end of ctx breaks is no failure.
+func turn(ctx context.Context, failing *bool, err error) (began, ended bool) {
+	if ctx.Err() != nil {
+		return false, false
+	}
+	before := *failing
+	*failing = err != nil
+	return *failing && !before, before && !*failing
+}
+
+// Once takes one sampling and records it, with those that could not be recorded before. Its error says that this one or
+// one of them was not recorded; what else is wrong is logged.
 func (a *Agent) Once(ctx context.Context) error {
 	now := a.opt.Now().UTC().Truncate(time.Second)
 	started := a.opt.Now()
@@ -132,7 +141,10 @@ func (a *Agent) Once(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the volumes: %w", err)
 	}
-	lines, linesErr := a.lines(ctx, now, samples, a.opt.Now().Sub(started))
+	lines, err := a.lines(ctx, now, samples, a.opt.Now().Sub(started))
+	if began, _ := turn(ctx, &a.unwritten, err); began {
+		a.opt.Log.Warn("some lines for InfluxDB cannot be written; the others are", "error", err)
+	}
 	a.unrecorded = append(a.unrecorded, batch{samples, lines})
 	if len(a.unrecorded) > keepUnrecorded {
 		a.unrecorded = a.unrecorded[1:]
@@ -141,7 +153,7 @@ func (a *Agent) Once(ctx context.Context) error {
 	for len(a.unrecorded) > 0 {
 		b := a.unrecorded[0]
 		if err := a.opt.Store.Record(ctx, b.samples, b.lines); err != nil {
-			return errors.Join(fmt.Errorf("record %d volumes: %w", len(b.samples), err), linesErr)
+			return fmt.Errorf("record %d volumes: %w", len(b.samples), err)
 		}
 		a.unrecorded = a.unrecorded[1:]
 	}
@@ -149,12 +161,15 @@ func (a *Agent) Once(ctx context.Context) error {
 		a.opt.Recorded(samples)
 	}
 	if now.Sub(a.pruned) >= pruneEvery {
-		if err := a.opt.Store.Prune(ctx, now); err != nil {
-			return errors.Join(fmt.Errorf("drop what is past its retention: %w", err), linesErr)
+		err := a.opt.Store.Prune(ctx, now)
+		if began, _ := turn(ctx, &a.unpruned, err); began {
+			a.opt.Log.Warn("what is past its retention cannot be dropped; it is tried again", "error", err)
 		}
-		a.pruned = now
+		if err == nil {
+			a.pruned = now
+		}
 	}
-	return linesErr
+	return nil
 }
 
 // lines writes what a server is told. A line that cannot be written costs none of the others.

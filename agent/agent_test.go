@@ -17,6 +17,7 @@ import (
 type host struct {
 	takes time.Duration
 	asked []time.Time
+	ioErr error
 }
 
 func (h *host) Sample(_ context.Context, now time.Time) ([]volume.Sample, error) {
@@ -29,13 +30,14 @@ func (h *host) Sample(_ context.Context, now time.Time) ([]volume.Sample, error)
 	}, nil
 }
 
-func (*host) IO(context.Context, time.Time) ([]line.Point, error) { return nil, nil }
+func (h *host) IO(context.Context, time.Time) ([]line.Point, error) { return nil, h.ioErr }
 
 func (*host) Facts(context.Context) []line.Field { return []line.Field{line.Text("kernel", "6.1")} }
 
 // store records in memory and refuses while it is told to.
 type store struct {
 	refuse   bool
+	keepAll  bool // Prune fails
 	recorded []time.Time
 	lines    []string
 	pruned   int
@@ -50,7 +52,13 @@ func (s *store) Record(_ context.Context, samples []volume.Sample, lines []strin
 	return nil
 }
 
-func (s *store) Prune(context.Context, time.Time) error { s.pruned++; return nil }
+func (s *store) Prune(context.Context, time.Time) error {
+	s.pruned++
+	if s.keepAll {
+		return errors.New("cannot prune")
+	}
+	return nil
+}
 
 func run(t *testing.T, opt Options, d time.Duration) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,6 +140,36 @@ func TestSchedulerBeatsBetweenSamplings(t *testing.T) {
 		}, 30*time.Minute+time.Second)
 		if beats != 30 {
 			t.Errorf("%d beats in half an hour, want 30", beats)
+		}
+	})
+}
+
+// TestOneTroubleHidesNoOther has counters that can never be read and a history that is never pruned: they cost no reading, are told once each,
+// and a store that then fails is told too, with its end.
+func TestOneTroubleHidesNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := &store{keepAll: true}
+		a := New(Options{
+			Host: "h", Every: time.Minute, Disks: &host{ioErr: errors.New("no counters")}, Store: s, Now: time.Now,
+			Log:    slog.New(slog.NewTextHandler(&log, nil)),
+			Outbox: func(context.Context, time.Time) (Outbox, error) { return Outbox{}, nil },
+		})
+		for i := range 9 {
+			s.refuse = i >= 3 && i < 6
+			a.sampleAndLog(t.Context())
+			time.Sleep(time.Minute)
+		}
+		if len(s.recorded) != 9 {
+			t.Errorf("%d samplings recorded, want 9", len(s.recorded))
+		}
+		for _, once := range []string{"no counters", "cannot prune", "disk full", "sampling works again"} {
+			if n := strings.Count(log.String(), once); n != 1 {
+				t.Errorf("%q is told %d times, want once:\n%s", once, n, log.String())
+			}
+		}
+		if s.pruned < 2 {
+			t.Error("pruning is not tried again")
 		}
 	})
 }

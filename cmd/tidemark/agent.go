@@ -15,6 +15,7 @@ import (
 	"github.com/tidemark/tidemark/agent/shipper"
 	"github.com/tidemark/tidemark/config"
 	"github.com/tidemark/tidemark/internal/history"
+	"github.com/tidemark/tidemark/internal/influx"
 )
 
 func (p *program) agentCommand() *cli.Command {
@@ -44,7 +45,28 @@ func (p *program) agent(ctx *cli.Context) error {
 	if ctx.Bool("once") {
 		return p.agentOnce(ctx.Context, disks)
 	}
-	store, err := p.openHistory(ctx.Context, cfg)
+	return untilInterrupted(ctx.Context, p.sampleAndShip(ctx.Context, cfg, disks))
+}
+
+// untilInterrupted takes the end that was asked for as a good one, also where it came in the middle of the start.
+func untilInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// sampleAndShip runs until ctx ends.
+func (p *program) sampleAndShip(ctx context.Context, cfg *config.Config, disks *hostdisk.Disks) error {
+	var client *influx.Client
+	if cfg.Influx != nil { // a token that cannot be used ends the run before anything is touched
+		var err error
+		if client, err = newInfluxClient(cfg); err != nil {
+			return err
+		}
+		defer client.Close()
+	}
+	store, err := p.openHistory(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -52,17 +74,14 @@ func (p *program) agent(ctx *cli.Context) error {
 	opt := p.agentOptions(cfg, disks, store)
 	opt.Beat, opt.BeatEvery = watchdog(p)
 	var actors group.Group
-	if cfg.Influx != nil {
-		ship, done, err := p.newShipper(cfg, store)
-		if err != nil {
-			return err
-		}
-		defer done()
+	if client != nil {
+		ship := p.newShipper(client.Writer(cfg.Influx.Bucket), store)
 		opt.Outbox = outboxOf(store)
 		opt.Recorded = recorded(ship)
-		addActor(ctx.Context, &actors, func(ctx context.Context) error { ship.Run(ctx); return nil })
+		// It ends after the agent, not with it: what the agent records last is shipped too.
+		addActor(context.WithoutCancel(ctx), &actors, func(ctx context.Context) error { ship.Run(ctx); return nil })
 	}
-	addActor(ctx.Context, &actors, agent.New(opt).Run)
+	addActor(ctx, &actors, agent.New(opt).Run)
 	p.log.Info("agent starts", "version", version, "host", cfg.Host, "every", cfg.Agent.Every.String(), "ships", cfg.Influx != nil)
 	notify(p, daemon.SdNotifyReady)
 	err = actors.Run()

@@ -214,6 +214,10 @@ func (p *program) sayError(err error) {
 		}
 		return
 	}
+	if errors.Is(err, context.Canceled) {
+		p.say("interrupted")
+		return
+	}
 	p.say("%s", err)
 	var f *fault
 	if errors.As(err, &f) && f.hint != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -63,12 +64,24 @@ func (p *program) demo(ctx context.Context, cfg *config.Config, keep bool) error
 	if err != nil {
 		return fmt.Errorf("make the playground: %w", err)
 	}
-	defer func() {
-		if !keep {
-			os.RemoveAll(dir)
-		}
-	}()
 	fmt.Fprintf(p.stdout, "1. A playground in %s. Nothing outside it is touched.\n", dir)
+	err = p.play(ctx, cfg, dir)
+	if !keep {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	if err != nil {
+		return err
+	}
+	if keep {
+		fmt.Fprintf(p.stdout, "\n5. The playground stays in %s. Look into it with a configuration that says `data_dir: %s`.\n", dir, dir)
+		return nil
+	}
+	fmt.Fprintf(p.stdout, "\n5. The playground is gone again (--keep leaves it). Your own volumes: `tidemark up`.\n")
+	return nil
+}
+
+// play makes up the past of a host in dir and shows its outlook.
+func (p *program) play(ctx context.Context, cfg *config.Config, dir string) error {
 	store, err := history.Open(ctx, filepath.Join(dir, historyFile), history.Options{Log: p.log, Now: p.now})
 	if err != nil {
 		return err
@@ -93,15 +106,7 @@ func (p *program) demo(ctx context.Context, cfg *config.Config, keep bool) error
 	}
 	fmt.Fprintf(p.stdout, "\n4. How it came to that: growth a day, the early date (1 chance in 10 of being full by then), the likely\n"+
 		"   one (1 in 2), and the forecast's own measured error (below 1 is better than \"no change\"):\n\n")
-	if err := report.Forecasts(p.stdout, outlooks, p.columns(), now); err != nil {
-		return err
-	}
-	if keep {
-		fmt.Fprintf(p.stdout, "\n5. The playground stays in %s. Look into it with a configuration that says `data_dir: %s`.\n", dir, dir)
-		return nil
-	}
-	fmt.Fprintf(p.stdout, "\n5. The playground is gone again (--keep leaves it). Your own volumes: `tidemark up`.\n")
-	return nil
+	return report.Forecasts(p.stdout, outlooks, p.columns(), now)
 }
 
 // readings are a reading at the end of each past day and one now.

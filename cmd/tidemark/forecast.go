@@ -160,6 +160,9 @@ func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt fore
 			return notConfigured("--write")
 		}
 	}
+	if ctx.IsSet("by") && ctx.String("format") != "table" {
+		return usagef("leave one of them out", "--by adds groups up in a table; it has no meaning with --format %s", ctx.String("format"))
+	}
 	history, err := p.openSource(ctx, cfg)
 	if err != nil {
 		return err

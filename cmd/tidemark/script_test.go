@@ -11,13 +11,26 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tidemark/tidemark/internal/influxtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(withInflux{m}, map[string]func(){
 		"tidemark": func() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) },
 	})
 }
+
+// withInflux ends the server that the tests shared.
+type withInflux struct{ m *testing.M }
+
+func (w withInflux) Run() int {
+	os.Setenv("GORACE", goRace())
+	return influxtest.Main(w.m)
+}
+
+// goRace lets a program that the race detector watches end at once: it would wait a second for others to report.
+func goRace() string { return strings.TrimSpace(os.Getenv("GORACE") + " atexit_sleep_ms=0") }
 
 // TestScripts runs the command line's contract: each file is a topic, run against the real main. Each script has a state
 // directory and a configuration of its own, so nothing of this machine is touched.
@@ -26,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
 			env.Setenv("TIDEMARK_CONFIG", env.WorkDir+"/tidemark.yaml")
 			if err := os.WriteFile(env.WorkDir+"/past.csv", pastCSV(time.Now()), 0o600); err != nil {

@@ -45,12 +45,17 @@ func (p *program) up(ctx *cli.Context) error {
 	if ctx.Bool("keep") {
 		return usagef("", "--keep goes with --demo")
 	}
+	return untilInterrupted(ctx.Context, p.sampleAndShow(ctx.Context, cfg))
+}
+
+// sampleAndShow runs until ctx ends.
+func (p *program) sampleAndShow(ctx context.Context, cfg *config.Config) error {
 	disks, err := p.newDisks(cfg, true)
 	if err != nil {
 		return err
 	}
 	defer disks.Close()
-	store, err := p.openHistory(ctx.Context, cfg)
+	store, err := p.openHistory(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -66,8 +71,8 @@ func (p *program) up(ctx *cli.Context) error {
 		}
 	}
 	var actors group.Group
-	addActor(ctx.Context, &actors, agent.New(opt).Run)
-	addActor(ctx.Context, &actors, func(ctx context.Context) error {
+	addActor(ctx, &actors, agent.New(opt).Run)
+	addActor(ctx, &actors, func(ctx context.Context) error {
 		return p.showVolumes(ctx, cfg, planner.Planner{History: store}, sampled)
 	})
 	err = actors.Run()
@@ -104,7 +109,7 @@ func (p *program) showVolumes(ctx context.Context, cfg *config.Config, plan plan
 			return err
 		}
 		if p.onTerminal() {
-			p.say("%s, %d volumes; next sample within %s; interrupt to end", printed.Format(time.DateTime), len(outlooks), cfg.Agent.Every)
+			p.say("%s; next sample within %s; interrupt to end", printed.Format(time.DateTime), cfg.Agent.Every)
 		}
 	}
 }

@@ -75,14 +75,9 @@ func newInfluxClient(cfg *config.Config) (*influx.Client, error) {
 	return client, nil
 }
 
-// newShipper ships the outbox of store; done ends its connections.
-func (p *program) newShipper(cfg *config.Config, store *history.Store) (ship *shipper.Shipper, done func(), err error) {
-	client, err := newInfluxClient(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	ship = shipper.New(store.Outbox(), client.Writer(cfg.Influx.Bucket), shipper.Options{Now: p.now, Logger: p.log})
-	return ship, client.Close, nil
+// newShipper ships the outbox of store.
+func (p *program) newShipper(to *influx.BucketWriter, store *history.Store) *shipper.Shipper {
+	return shipper.New(store.Outbox(), to, shipper.Options{Now: p.now, Logger: p.log})
 }
 
 func recorded(ship *shipper.Shipper) func([]volume.Sample) {
@@ -119,10 +114,13 @@ func (p *program) openSource(ctx *cli.Context, cfg *config.Config) (source, erro
 	store, err := history.OpenReadOnly(ctx.Context, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return source{}, failf("start `tidemark agent` or `tidemark up`, or give it a past with `tidemark import`",
-			"this host has no history yet (%s): %w", path, err)
+			"this host has no history yet: %w", err)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return source{}, failf("members of the group tidemark may read it", "%w", err)
+	}
+	if errors.Is(err, history.ErrCorrupt) {
+		return source{}, failf("restart the agent: it sets the damaged file aside and begins a new one", "%w", err)
 	}
 	if err != nil {
 		return source{}, err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"iter"
 
 	"github.com/urfave/cli/v2"
@@ -76,7 +75,7 @@ func (b *lineBatch) flush() error {
 		return nil
 	}
 	if err := b.client.Write(b.ctx, b.bucket, b.lines); err != nil {
-		return fmt.Errorf("write to bucket %s: %w", b.bucket, err)
+		return err // it names the bucket
 	}
 	b.written += len(b.lines)
 	b.lines = b.lines[:0]

@@ -27,6 +27,9 @@ type Options struct {
 
 const day = 24 * time.Hour
 
+// ErrCorrupt says that a history is damaged.
+var ErrCorrupt = sqlite.ErrCorrupt
+
 func (o Options) withDefaults() Options {
 	if o.RawRetention == 0 {
 		o.RawRetention = 14 * day

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemark/tidemark/internal/history"
+	"github.com/tidemark/tidemark/internal/influxtest"
+	"github.com/tidemark/tidemark/internal/volume"
+)
+
+// shipping is the configuration of an agent that ships by way of the URL.
+func shipping(t *testing.T, server *influxtest.Server, url, bucket string) string {
+	t.Helper()
+	file := tokenFileOf(t, server.Token)
+	return fmt.Sprintf("influx: {url: %q, org: %q, bucket: %q, token_file: %q}\nagent: {every: 1s, %s}\n", url, server.Org, bucket, file, onlyRoot)
+}
+
+// reading is what both ends must know of one reading.
+type reading struct {
+	path string
+	time int64
+	used int64
+}
+
+// readings are all that the host's history holds, in order. A history that is just being made holds none.
+func (h *home) readings(t *testing.T) []reading {
+	t.Helper()
+	store, err := history.OpenReadOnly(t.Context(), h.history())
+	if err != nil {
+		return nil
+	}
+	defer store.Close()
+	newest, err := store.Newest(t.Context(), volume.Selector{}, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []reading
+	for _, s := range newest {
+		of, err := store.Readings(t.Context(), s.ID, time.Unix(0, 0), s.Time.Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range of {
+			all = append(all, reading{s.Path, r.Time.Unix(), r.Used})
+		}
+	}
+	return all
+}
+
+// outbox is how the host's outbox stands.
+func (h *home) outbox(t *testing.T) history.OutboxStats {
+	t.Helper()
+	store, err := history.OpenReadOnly(t.Context(), h.history())
+	if err != nil {
+		return history.OutboxStats{Depth: -1}
+	}
+	defer store.Close()
+	stats, err := store.Outbox().Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stats
+}
+
+// rows is the answer to a Flux query, a map a row.
+func rows(t *testing.T, s *influxtest.Server, flux string) []map[string]string {
+	t.Helper()
+	var all []map[string]string
+	for _, block := range strings.Split(strings.ReplaceAll(s.Flux(t, flux), "\r\n", "\n"), "\n\n") {
+		records, err := csv.NewReader(strings.NewReader(block)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, record := range records {
+			if i == 0 {
+				continue
+			}
+			row := map[string]string{}
+			for k, v := range record {
+				row[records[0][k]] = v
+			}
+			all = append(all, row)
+		}
+	}
+	return all
+}
+
+// values are the points of one field of a measurement, all series together, as the server holds them, in order.
+func values(t *testing.T, s *influxtest.Server, bucket, measurement, field string) []reading {
+	t.Helper()
+	var all []reading
+	for _, row := range rows(t, s, fmt.Sprintf(`from(bucket: %q) |> range(start: 0, stop: 2100-01-01T00:00:00Z)
+		|> filter(fn: (r) => r._measurement == %q and r._field == %q)`, bucket, measurement, field)) {
+		at, err := time.Parse(time.RFC3339, row["_time"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := strconv.ParseFloat(row["_value"], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, reading{row["path"], at.Unix(), int64(v)})
+	}
+	slices.SortFunc(all, func(a, b reading) int {
+		if c := strings.Compare(a.path, b.path); c != 0 {
+			return c
+		}
+		return int(a.time - b.time)
+	})
+	return all
+}
+
+// wantAgreement checks that history and server hold the same readings, each once, with the agent's own line and the
+// volume's state for each, and that nothing waits. Lines that the server was made to refuse are named by their measurement and time.
+func (h *home) wantAgreement(t *testing.T, s *influxtest.Server, bucket string, least int, refused ...string) {
+	t.Helper()
+	if stats := h.outbox(t); stats.Depth != 0 || stats.Dropped != 0 || stats.Expired != 0 || stats.Quarantined != int64(len(refused)) {
+		t.Errorf("the outbox stands at %+v, want it empty with %d lines quarantined", stats, len(refused))
+	}
+	kept := h.readings(t)
+	if len(kept) < least {
+		t.Errorf("only %d readings in the history, want %d: the test has shown nothing", len(kept), least)
+	}
+	for _, of := range []struct{ measurement, field string }{{"disk", "used"}, {"tidemark_volume", "stuck"}, {"tidemark_agent", "gather_seconds"}} {
+		var want []reading
+		for _, r := range kept {
+			switch of.measurement {
+			case "tidemark_volume":
+				r.used = 0
+			case "tidemark_agent":
+				r = reading{time: r.time}
+			}
+			if !slices.Contains(refused, fmt.Sprint(of.measurement, " ", r.time)) {
+				want = append(want, r)
+			}
+		}
+		got := values(t, s, bucket, of.measurement, of.field)
+		if of.measurement == "tidemark_agent" {
+			for i := range got {
+				got[i].used = 0
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the server holds %d points of %s,\n%v\nthe history says %d,\n%v", len(got), of.measurement, got, len(want), want)
+		}
+	}
+}
