@@ -180,7 +180,7 @@ const ReasonUnread forecast.Reason = "unread"
 func unread(s volume.Sample) forecast.Forecast {
 	nan := math.NaN()
 	return forecast.Forecast{
-		Origin: s.Time, Step: 24 * time.Hour, Used: nan, Capacity: nan, Method: "none", Reason: ReasonUnread, GrowthPerDay: 0,
+		Origin: s.Time, Step: 24 * time.Hour, Used: nan, Capacity: nan, Method: "none", Reason: ReasonUnread, GrowthPerDay: nan,
 		Backtest: forecast.Backtest{MASE: nan, Coverage: nan, Bias: nan},
 		TimeToFull: forecast.TimeToFull{
 			Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonUnread,

@@ -155,7 +155,7 @@ func TestOutlooksOfAHost(t *testing.T) {
 
 	unread := all[1]
 	for name, v := range map[string]float64{
-		"used": unread.Used, "capacity": unread.Capacity, "share": unread.UsedShare(),
+		"used": unread.Used, "capacity": unread.Capacity, "share": unread.UsedShare(), "growth": unread.GrowthPerDay,
 		"7 d": unread.TimeToFull.Probability7, "30 d": unread.TimeToFull.Probability30, "90 d": unread.TimeToFull.Probability90,
 	} {
 		if !math.IsNaN(v) {

@@ -87,7 +87,7 @@ func TestOutlookPointSaysWhatIsKnown(t *testing.T) {
 			`full_level=95,backtest_mase=0.75,method="ensemble",reason="full" 1773151200`},
 		{"inodes without tags", func(o *Outlook) { o.Resource, o.Sample.Tags = volume.Inodes, nil }, "tidemark_outlook,host=h,path=/srv,resource=inodes growth_per_day=1.5,p10_days=1.5," +
 			`p50_days=3,p90_days=10,prob_7d=0.5,prob_30d=0.75,prob_90d=1,full_level=95,backtest_mase=0.75,method="ensemble",reason="" 1773151200`},
-		{"never read", func(o *Outlook) { o.Forecast = unread(o.Sample) }, "tidemark_outlook,host=h,path=/srv,resource=space,site=dc1 growth_per_day=0,full_level=95," +
+		{"never read", func(o *Outlook) { o.Forecast = unread(o.Sample) }, "tidemark_outlook,host=h,path=/srv,resource=space,site=dc1 full_level=95," +
 			`method="none",reason="unread" 1773151200`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
