@@ -12,6 +12,9 @@ import (
 // FileOutlooks yields the outlook of each series of a CSV, in the file's order. Series are independent: none is pooled,
 // none is left out. An error ends the sequence.
 func FileOutlooks(file *csvinput.File, opt forecast.Options) iter.Seq2[Outlook, error] {
+	if opt.FullLevel == 0 {
+		opt.FullLevel = 1
+	}
 	items := func(yield func(csvinput.Series, error) bool) {
 		for _, s := range file.Series {
 			if !yield(s, nil) {

@@ -38,21 +38,35 @@ func GroupBy(outlooks []Outlook, tag string) []Group {
 }
 
 func (g *Group) sum() {
-	counted := map[string]bool{}
+	counted := map[sharedSpace]bool{}
 	for _, o := range g.Outlooks {
 		if o.Resource != volume.Space || !(o.Capacity > 0) {
 			continue
 		}
-		if volume.Network(o.Sample.Fstype) {
-			if counted[o.Sample.Device] {
+		if space, shared := spaceOf(o.Sample); shared {
+			if counted[space] {
 				g.CountedElsewhere++
 				continue
 			}
-			counted[o.Sample.Device] = true
+			counted[space] = true
 		}
 		g.Used += o.Used
 		g.Capacity += o.Capacity
 	}
+}
+
+// sharedSpace names space that more than one volume shows: a network filesystem's device, on any host, or a pool of one.
+type sharedSpace struct {
+	device string
+	pool   pool
+}
+
+func spaceOf(s volume.Sample) (space sharedSpace, shared bool) {
+	if volume.Network(s.Fstype) {
+		return sharedSpace{device: s.Device}, true
+	}
+	p := poolOf(s)
+	return sharedSpace{pool: p}, p != (pool{})
 }
 
 func tagValue(s volume.Sample, tag string) string {

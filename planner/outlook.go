@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/volume"
@@ -65,26 +66,21 @@ const (
 	sparkDays = 90
 )
 
-// Volumes returns the newest sample of each selected volume that was heard of within 30 days, sorted by ID.
-func (p Planner) Volumes(ctx context.Context, sel volume.Selector, now time.Time) ([]volume.Sample, error) {
-	return p.History.Newest(ctx, sel, now.Add(-remembered))
-}
-
-// Outlooks yields the outlook of each selected volume, sorted by ID, space before inodes (which only filesystems that
-// count them have). A pool is told once, under its shortest path. Forecasts run on all cores; the outlooks in flight are
-// bounded. An error ends the sequence.
+// Outlooks yields the outlook of each selected volume that was heard of within 30 days, sorted by ID, space before inodes
+// (which only filesystems that count them have). A pool is told once, under its shortest path. Forecasts run on all
+// cores; the outlooks in flight are bounded. An error ends the sequence.
 func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error] {
 	if q.Past == 0 {
 		q.Past = twoYears
 	}
 	q.Options.Now = q.Now
 	return func(yield func(Outlook, error) bool) {
-		newest, err := p.Volumes(ctx, q.Select, q.Now)
+		newest, err := p.History.Newest(ctx, q.Select, q.Now.Add(-remembered))
 		if err != nil {
 			yield(Outlook{}, fmt.Errorf("read the newest samples: %w", err))
 			return
 		}
-		inputs := p.inputs(ctx, q, oncePerPool(newest))
+		inputs := p.inputs(ctx, q, units(newest))
 		for o, err := range inOrder(inputs, func(in input) (Outlook, error) { return q.outlook(in) }) {
 			if !yield(o, err) || err != nil {
 				return
@@ -100,41 +96,48 @@ type input struct {
 	resource volume.Resource
 }
 
-// inputs joins the newest samples (sorted by ID) with their days (sorted by ID): a volume that was never read has none.
-func (p Planner) inputs(ctx context.Context, q Query, newest []volume.Sample) iter.Seq2[input, error] {
+// inputs joins the units (sorted by ID) with their days (sorted by ID): a volume that was never read has none. A pool waits
+// for the last of its parts, and what comes after it waits with it; else one series is held at a time.
+func (p Planner) inputs(ctx context.Context, q Query, units []unit) iter.Seq2[input, error] {
 	return func(yield func(input, error) bool) {
-		send := func(s volume.Sample, days []volume.Day) bool {
-			if !yield(input{s, days, volume.Space}, nil) {
-				return false
+		unitOf := make(map[volume.ID]int, len(units))
+		for i, u := range units {
+			for _, id := range u.parts {
+				unitOf[id] = i
 			}
-			return s.InodesTotal == 0 || yield(input{s, days, volume.Inodes}, nil)
 		}
-		i := 0
+		days := map[int][]volume.Day{} // of the units that are not sent yet
+		sent := 0
+		send := func() bool {
+			s, past := units[sent].sample, days[sent]
+			delete(days, sent)
+			sent++
+			return yield(input{s, past, volume.Space}, nil) && (s.InodesTotal == 0 || yield(input{s, past, volume.Inodes}, nil))
+		}
 		for series, err := range p.History.Days(ctx, q.Select, q.Now.Add(-q.Past), q.Now) {
 			if err != nil {
 				yield(input{}, fmt.Errorf("read the days: %w", err))
 				return
 			}
-			for i < len(newest) && newest[i].ID.Compare(series.ID) < 0 {
-				if !send(newest[i], nil) {
+			for sent < len(units) && units[sent].complete(series.ID) {
+				if !send() {
 					return
 				}
-				i++
 			}
-			if i < len(newest) && newest[i].ID == series.ID {
-				if !send(newest[i], series.Days) {
-					return
-				}
-				i++
+			if i, wanted := unitOf[series.ID]; wanted {
+				days[i] = addDays(days[i], series.Days)
 			}
 		}
-		for ; i < len(newest); i++ {
-			if !send(newest[i], nil) {
+		for sent < len(units) {
+			if !send() {
 				return
 			}
 		}
 	}
 }
+
+// complete says whether the days of all parts have come, when those of next are coming.
+func (u unit) complete(next volume.ID) bool { return u.parts[len(u.parts)-1].Compare(next) < 0 }
 
 // outlook forecasts one resource of one volume.
 func (q Query) outlook(in input) (Outlook, error) {
@@ -152,8 +155,14 @@ func (q Query) outlook(in input) (Outlook, error) {
 	fit := fitInput(in)
 	o.Past = pastShares(fit)
 	if len(fit.Observations) == 0 {
-		o.Forecast = unread(in.sample)
-		return o, nil
+		if fit.Newest == nil {
+			o.Forecast = unread(in.sample)
+			return o, nil
+		}
+		// Before the first day is over it counts as a day, so that the forecast's points are at 00:00 UTC.
+		today := *fit.Newest
+		today.Time = volume.StartOfDay(today.Time)
+		fit.Observations = []forecast.Observation{today}
 	}
 	opt := q.Options
 	opt.FullLevel = policy.FullLevel
@@ -171,7 +180,7 @@ const ReasonUnread forecast.Reason = "unread"
 func unread(s volume.Sample) forecast.Forecast {
 	nan := math.NaN()
 	return forecast.Forecast{
-		Origin: s.Time, Step: 24 * time.Hour, Used: nan, Capacity: nan, Method: "none", Reason: ReasonUnread, GrowthPerDay: 0,
+		Origin: s.Time, Step: 24 * time.Hour, Used: nan, Capacity: nan, Method: "none", Reason: ReasonUnread, GrowthPerDay: nan,
 		Backtest: forecast.Backtest{MASE: nan, Coverage: nan, Bias: nan},
 		TimeToFull: forecast.TimeToFull{
 			Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonUnread,
@@ -180,32 +189,30 @@ func unread(s volume.Sample) forecast.Forecast {
 }
 
 // fitInput makes the days and the newest reading into a forecast's input. Days say how use grew; the newest reading is
-// where the future starts.
+// where the future starts. Either may be missing.
 func fitInput(in input) forecast.Input {
 	used := func(u volume.Usage) float64 { return float64(u.Used) }
 	usable := volume.Usable
+	days := in.days
 	if in.resource == volume.Inodes {
 		used = func(u volume.Usage) float64 { return float64(u.InodesUsed) }
 		usable = volume.UsableInodes
+		// Days that counted no inodes (an imported past, a btrfs before) are a gap and not a past without files.
+		days = slices.DeleteFunc(slices.Clone(days), func(d volume.Day) bool { return d.InodesTotal == 0 })
 	}
-	usages := make([]volume.Usage, 0, len(in.days)+1)
-	for _, d := range in.days {
+	usages := make([]volume.Usage, 0, len(days)+1)
+	for _, d := range days {
 		usages = append(usages, d.Usage)
 	}
 	usages = append(usages, in.sample.Usage)
 	capacity := usable(usages)
-	fit := forecast.Input{Step: 24 * time.Hour, Observations: make([]forecast.Observation, 0, len(in.days)+1)}
-	for i, d := range in.days {
-		fit.Observations = append(fit.Observations, forecast.Observation{Time: d.Start, Used: used(d.Usage), Capacity: known(capacity[i])})
+	fit := forecast.Input{Step: 24 * time.Hour, Observations: make([]forecast.Observation, len(days))}
+	for i, d := range days {
+		fit.Observations[i] = forecast.Observation{Time: d.Start, Used: used(d.Usage), Capacity: known(capacity[i])}
 	}
 	// A volume that hangs before its first day is over has its last reading alone.
-	if in.sample.Measured() || (len(in.days) == 0 && in.sample.Total > 0) {
-		newest := forecast.Observation{Time: in.sample.Time, Used: used(in.sample.Usage), Capacity: known(capacity[len(capacity)-1])}
-		if len(fit.Observations) == 0 {
-			fit.Observations = append(fit.Observations, newest)
-		} else if newest.Time.After(fit.Observations[len(fit.Observations)-1].Time) {
-			fit.Newest = &newest
-		}
+	if in.sample.Measured() || (len(days) == 0 && in.sample.Total > 0) {
+		fit.Newest = &forecast.Observation{Time: in.sample.Time, Used: used(in.sample.Usage), Capacity: known(capacity[len(days)])}
 	}
 	return fit
 }

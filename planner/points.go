@@ -18,12 +18,13 @@ const (
 // made, so that a board can keep the newest forecast.
 func ForecastPoints(o Outlook, made time.Time) []line.Point {
 	points := make([]line.Point, 0, len(o.Points))
+	tags := outlookTags(o) // the points share it
 	for _, p := range o.Points {
 		if !p.Time.After(made) {
 			continue
 		}
 		points = append(points, line.Point{
-			Measurement: ForecastMeasurement, Tags: outlookTags(o), Time: p.Time,
+			Measurement: ForecastMeasurement, Tags: tags, Time: p.Time,
 			Fields: []line.Field{
 				line.Float("used", p.Forecast), line.Float("lower", p.Lower), line.Float("upper", p.Upper), line.Int("made", made.Unix()),
 			},

@@ -88,7 +88,7 @@ func Read(name string, r io.Reader) (*File, error) {
 			over[series]++
 		}
 		if _, known := rows[series]; !known {
-			series = strings.Clone(series) // the record's memory is used again
+			series = strings.Clone(series) // a cell keeps the text of its whole row alive
 			order = append(order, series)
 		}
 		rows[series] = append(rows[series], row{o, line})
@@ -107,9 +107,11 @@ func readHeader(name string, in *csv.Reader) (columns int, err error) {
 	if err != nil {
 		return 0, syntaxError(name, err)
 	}
-	got := strings.TrimPrefix(strings.Join(header, ","), "\ufeff") // spreadsheets write a byte order mark
-	if got != Header && got != strings.TrimSuffix(Header, ",capacity") {
-		return 0, &Error{Name: name, Line: 1, Message: fmt.Sprintf("the header is %q; it must be %s, the last column optional", got, Header)}
+	header[0] = strings.TrimPrefix(header[0], "\ufeff") // spreadsheets write a byte order mark
+	want := strings.Split(Header, ",")
+	if !slices.Equal(header, want) && !slices.Equal(header, want[:len(want)-1]) {
+		return 0, &Error{Name: name, Line: 1, Message: fmt.Sprintf(
+			"the header is %q; it must be %s, the last column optional", strings.Join(header, ","), Header)}
 	}
 	return len(header), nil
 }
@@ -172,7 +174,7 @@ func parseAmount(column, s string) (float64, error) {
 	case v < 0:
 		return 0, fmt.Errorf("%s %q is negative", column, s)
 	}
-	return v, nil
+	return v + 0, nil // -0 becomes 0
 }
 
 func gather(name string, order []string, rows map[string][]row, over map[string]int) (*File, error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner"
 	"github.com/tidemark/tidemark/planner/forecast"
 )
@@ -32,64 +33,87 @@ type CheckLimits struct{ Warning, Critical time.Duration }
 // CheckResult is a plugin's answer.
 type CheckResult struct {
 	Status Status
-	Text   string // one line, performance data behind a bar, then a line for each volume that is not OK
+	Text   string // one line, performance data behind a bar; then, where several are not OK, a line for each
 }
 
-// Check judges volumes as a Nagios plugin does. A volume is critical when it is full, stuck, missing or likely full within the
-// critical time; it never becomes better by being full already.
+// finding is what is wrong with one volume or its inodes.
+type finding struct {
+	status Status
+	text   string
+}
+
+// Check judges volumes as a Nagios plugin does. A volume is critical when it is full, stuck, missing or likely full within
+// the critical time; it never becomes better by being full already. One that is not known is UNKNOWN, and so is having
+// no volume at all: a monitor that watches nothing must not be green.
 func Check(outlooks []planner.Outlook, limits CheckLimits, now time.Time) CheckResult {
 	if len(outlooks) == 0 {
 		return CheckResult{Unknown, "TIDEMARK UNKNOWN - no volume matches\n"}
 	}
-	worst := OK
-	var details, perf []string
+	var found []finding
+	var perf []string
+	volumes, troubled := map[volume.ID]bool{}, map[volume.ID]bool{}
 	for _, o := range outlooks {
-		status, why := judge(o, limits, now)
-		if status.severity() > worst.severity() {
-			worst = status
-		}
-		if status != OK {
-			details = append(details, fmt.Sprintf("%s %s: %s", status, name(o), why))
+		volumes[o.Volume] = true
+		if status, why := judge(o, limits, now); status != OK {
+			troubled[o.Volume] = true
+			found = append(found, finding{status, fmt.Sprintf("%s: %s", plain(o), why)})
 		}
 		if share := o.UsedShare(); share >= 0 {
-			perf = append(perf, fmt.Sprintf("'%s'=%.1f%%;;%.0f;0;100", strings.NewReplacer("'", "''", "=", "_").Replace(name(o)), share*100, o.FullLevel*100))
+			label := strings.NewReplacer("'", "''", "=", "_").Replace(plain(o))
+			perf = append(perf, fmt.Sprintf("'%s'=%.1f%%;;%.0f;0;100", label, share*100, o.FullLevel*100))
 		}
 	}
-	slices.SortStableFunc(details, func(a, b string) int { return strings.Compare(firstWord(a), firstWord(b)) })
-	head := fmt.Sprintf("TIDEMARK %s - %d volumes and inode tables, none near full", worst, len(outlooks))
-	if len(details) > 0 {
-		head = fmt.Sprintf("TIDEMARK %s - %d of %d: %s", worst, len(details), len(outlooks), details[0])
+	slices.SortStableFunc(found, func(a, b finding) int { return b.status.severity() - a.status.severity() })
+	var text strings.Builder
+	worst := OK
+	if len(found) == 0 {
+		fmt.Fprintf(&text, "TIDEMARK OK - %s, none near full", countVolumes(len(volumes)))
+	} else {
+		worst = found[0].status
+		fmt.Fprintf(&text, "TIDEMARK %s - %d of %s: %s", worst, len(troubled), countVolumes(len(volumes)), found[0].text)
 	}
-	text := head
 	if len(perf) > 0 {
-		text += " | " + strings.Join(perf, " ")
+		text.WriteString(" | " + strings.Join(perf, " "))
 	}
-	text += "\n"
-	if len(details) > 1 {
-		text += strings.Join(details, "\n") + "\n"
+	text.WriteByte('\n')
+	if len(found) > 1 {
+		for _, f := range found {
+			fmt.Fprintf(&text, "%s %s\n", f.status, f.text)
+		}
 	}
-	return CheckResult{worst, text}
+	return CheckResult{worst, text.String()}
 }
 
-func firstWord(s string) string { w, _, _ := strings.Cut(s, " "); return w }
+func countVolumes(n int) string {
+	if n == 1 {
+		return "1 volume"
+	}
+	return fmt.Sprintf("%d volumes", n)
+}
 
+// plain is a volume's name without the bar, which begins the performance data wherever it stands.
+func plain(o planner.Outlook) string { return strings.ReplaceAll(name(o), "|", `\x7c`) }
+
+// judge says what is wrong with one resource of a volume. What is wrong with the volume as a whole is told with its space.
 func judge(o planner.Outlook, limits CheckLimits, now time.Time) (Status, string) {
 	ttf := o.TimeToFull
+	left := ttf.P50.Sub(now)
 	likely := !ttf.P50.IsZero()
+	whole := o.Resource == volume.Space
 	switch {
-	case o.Sample.Stuck:
+	case whole && o.Sample.Stuck:
 		return Critical, "does not answer (stuck)"
-	case o.Sample.Missing:
+	case whole && o.Sample.Missing:
 		return Critical, "is not mounted any more"
-	case o.UsedShare() >= o.FullLevel || ttf.Reason == "full":
+	case ttf.Reason == forecast.ReasonFull || o.UsedShare() >= o.FullLevel:
 		return Critical, fmt.Sprintf("%s used, full at %s", usedPercent(o.UsedShare()), percent(o.FullLevel))
-	case likely && ttf.P50.Sub(now) <= limits.Critical:
+	case likely && left <= limits.Critical:
 		return Critical, "likely full on " + date(ttf.P50, now)
-	case ttf.Reason == forecast.Reason("stale"):
+	case whole && ttf.Reason == forecast.ReasonStale:
 		return Unknown, "no sample for more than three days"
-	case ttf.Reason == planner.ReasonUnread:
+	case whole && ttf.Reason == planner.ReasonUnread:
 		return Unknown, "could not be read"
-	case likely && ttf.P50.Sub(now) <= limits.Warning:
+	case likely && left <= limits.Warning:
 		return Warning, "likely full on " + date(ttf.P50, now)
 	}
 	return OK, ""

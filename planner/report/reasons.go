@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"io"
 	"slices"
 
@@ -9,28 +8,42 @@ import (
 	"github.com/tidemark/tidemark/planner/forecast"
 )
 
-// meanings says in a sentence what a reason of a forecast means to whoever reads the table.
-var meanings = map[forecast.Reason]string{
-	"full":               "it has reached its full level",
-	"new_volume":         "too short a past for a date: it comes after a week of samples",
-	"idle":               "its use has not changed for weeks",
-	"sawtooth":           "its use keeps falling back to a level: a date would be a guess",
-	"gap":                "too much of the recent past is missing for a date",
-	"stale":              "no sample for more than three days: is its agent running?",
-	"no_capacity":        "its capacity is not known",
-	"shrinking":          "its use falls",
-	"beyond_horizon":     "not within the horizon",
-	planner.ReasonUnread: "it could not be read yet: it hangs or is not mounted",
+// What stands in a date's place and is no reason of the forecast's.
+const (
+	stuck   = "STUCK"
+	missing = "MISSING"
+	later   = "later" // the early date is known, the likely one is beyond the horizon
+	atLeast = "≥"     // before an early date, in the likely one's place
+)
+
+// meanings says in a sentence what the word in a date's place means to whoever reads the table.
+var meanings = map[string]string{
+	stuck:                                "the filesystem does not answer",
+	missing:                              "it was mounted before and is not now",
+	later:                                "the likely date is beyond the horizon",
+	atLeast:                              "one future in ten is full by then; the likely date is beyond the horizon",
+	string(forecast.ReasonFull):          "its use has reached the level that counts as full",
+	string(forecast.ReasonNewVolume):     "too short a past for a date: it comes after a week of samples",
+	string(forecast.ReasonIdle):          "its use has not changed for weeks",
+	string(forecast.ReasonSawtooth):      "its use keeps falling back to a level: a date would be a guess",
+	string(forecast.ReasonGap):           "too much of the recent past is missing for a date",
+	string(forecast.ReasonStale):         "no sample for more than three days: is its agent running?",
+	string(forecast.ReasonNoCapacity):    "its capacity is not known",
+	string(forecast.ReasonShrinking):     "its use falls",
+	string(forecast.ReasonBeyondHorizon): "full within the horizon in fewer than one future in ten",
+	string(planner.ReasonUnread):         "it could not be read yet: it hangs or is not mounted",
 }
 
-// notes explains the reasons that a table shows, once each.
-func notes(w io.Writer, shown []forecast.Reason) error {
+// notes explains the words that a table shows, once each.
+func notes(w io.Writer, shown []string, width int) error {
 	slices.Sort(shown)
-	for _, r := range slices.Compact(shown) {
-		if text, ok := meanings[r]; ok {
-			if _, err := fmt.Fprintf(w, "  %s: %s\n", r, text); err != nil {
-				return err
-			}
+	for _, word := range slices.Compact(shown) {
+		text, ok := meanings[word]
+		if !ok {
+			continue
+		}
+		if err := paragraph(w, "  "+word+": "+text, width); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,195 +1,157 @@
-// Package report renders outlooks: tables for people, JSON and CSV for programs. Tables fit 80 columns and read the same
-// in a pipe and on a terminal.
+// Package report renders outlooks: tables for people, JSON and CSV for programs, the answer of a Nagios plugin. Tables fit
+// 80 columns and read the same in a pipe and on a terminal.
 package report
 
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
-	"time"
+	"unicode"
+	"unicode/utf8"
 
-	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-runewidth"
 )
 
-// column is one column of a table. Exactly one column of a table may be flexible: it takes the width that is left.
+// cells measures text in a terminal's cells. Block elements take one cell whatever the locale: the library's default asks
+// the environment, and would draw another table for a Japanese user than for the mail that a German one gets.
+var cells = &runewidth.Condition{StrictEmojiNeutral: true}
+
+// column is one column of a table beside the name. Its cells are made to fit its width.
 type column struct {
-	title    string
-	width    int
-	right    bool
-	flexible bool
+	title string
+	width int
+	right bool
+	spare int // a narrow terminal does without the column: the highest goes first, 0 always stays
 }
 
-// minFlexible is what the flexible column gets on the narrowest terminal; the table is then wider than that terminal.
-const minFlexible = 16
+const (
+	between = "  "
+	// minName is what names get before columns are left out.
+	minName = 12
+)
 
-// table lays out rows within a width.
+// table lays out rows: a name, then columns of fixed width.
 type table struct {
+	title   string // of the names
 	columns []column
+	names   []string
 	rows    [][]string
 }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) add(name string, row ...string) {
+	t.names, t.rows = append(t.names, name), append(t.rows, row)
+}
 
-// write lays the table out in at most width cells a line, trailing blanks cut. The flexible column is no wider than its
-// longest cell; what does not fit is cut at its front, since the end of a path tells more.
+// write lays the table out in at most width cells a line, trailing blanks cut. Where not even the names' least width is
+// left, spare columns are left out. A name that does not fit its column stands whole on a line of its own, above its row:
+// cut, two volumes could look alike. A terminal that is narrower than the columns that must stay gets wider lines.
 func (t *table) write(w io.Writer, width int) error {
-	widths := make([]int, len(t.columns))
-	fixed := 2 * (len(t.columns) - 1)
-	for _, c := range t.columns {
-		if !c.flexible {
-			fixed += c.width
-		}
+	shown := t.shown(width)
+	fixed := t.fixed(shown)
+	longest := cells.StringWidth(t.title)
+	for _, name := range t.names {
+		longest = max(longest, cells.StringWidth(name))
 	}
-	for i, c := range t.columns {
-		widths[i] = c.width
-		if c.flexible {
-			longest := runewidth.StringWidth(c.title)
-			for _, row := range t.rows {
-				longest = max(longest, runewidth.StringWidth(row[i]))
-			}
-			widths[i] = min(longest, max(minFlexible, width-fixed))
-		}
-	}
+	nameWidth := min(longest, max(minName, width-fixed))
 	titles := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		titles[i] = c.title
 	}
-	for _, row := range append([][]string{titles}, t.rows...) {
-		var line strings.Builder
-		for i, cell := range row {
-			if i > 0 {
-				line.WriteString("  ")
+	var out strings.Builder
+	line := func(name string, row []string) {
+		if cells.StringWidth(name) > nameWidth {
+			out.WriteString(cells.Wrap(name, max(width, fixed+nameWidth)) + "\n")
+			name = ""
+		}
+		text := cells.FillRight(name, nameWidth)
+		for _, i := range shown {
+			text += between + t.columns[i].fit(row[i])
+		}
+		out.WriteString(strings.TrimRight(text, " ") + "\n")
+	}
+	line(t.title, titles)
+	for i, name := range t.names {
+		line(name, t.rows[i])
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// shown is the indexes of the columns that a line of width cells has room for.
+func (t *table) shown(width int) []int {
+	shown := make([]int, len(t.columns))
+	for i := range shown {
+		shown[i] = i
+	}
+	for t.fixed(shown)+minName > width {
+		drop := 0
+		for k, i := range shown {
+			if t.columns[i].spare > t.columns[shown[drop]].spare {
+				drop = k
 			}
-			line.WriteString(fit(cell, widths[i], t.columns[i].right))
 		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
-			return err
+		if t.columns[shown[drop]].spare == 0 {
+			break
 		}
+		shown = append(shown[:drop], shown[drop+1:]...)
 	}
-	return nil
+	return shown
 }
 
-func fit(cell string, width int, right bool) string {
-	if extra := runewidth.StringWidth(cell) - width; extra > 0 {
-		cell = runewidth.TruncateLeft(cell, extra+1, "…")
+// fixed is the width of everything but the names.
+func (t *table) fixed(shown []int) int {
+	n := 0
+	for _, i := range shown {
+		n += len(between) + t.columns[i].width
 	}
-	if right {
-		return runewidth.FillLeft(cell, width)
-	}
-	return runewidth.FillRight(cell, width)
+	return n
 }
 
-// Printable makes a name safe for a terminal: control characters and bytes that are no UTF-8 are written as escapes.
+func (c column) fit(cell string) string {
+	cell = cells.Truncate(cell, c.width, "…")
+	if c.right {
+		return cells.FillLeft(cell, c.width)
+	}
+	return cells.FillRight(cell, c.width)
+}
+
+// paragraph wraps text at words, or within a word that is longer than a line; further lines are indented.
+func paragraph(w io.Writer, text string, width int) error {
+	var out strings.Builder
+	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	line := indent
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case cells.StringWidth(line)+1+cells.StringWidth(word) > width:
+			out.WriteString(line + "\n")
+			line = indent + "  "
+		default:
+			line += " "
+		}
+		line += word
+	}
+	_, err := fmt.Fprintln(w, cells.Wrap(out.String()+line, max(width, 1)))
+	return err
+}
+
+// Printable makes a name safe for a terminal and for the eye: what has no picture of its own (control characters, bytes
+// that are no UTF-8, marks that turn the direction of text, blanks that look like a space or like nothing) is written as
+// an escape.
 func Printable(name string) string {
 	var out strings.Builder
 	for i, r := range name {
+		_, size := utf8.DecodeRuneInString(name[i:])
 		switch {
-		case r == '\ufffd' && !strings.HasPrefix(name[i:], "\ufffd"):
+		case r == utf8.RuneError && size == 1, r < ' ', r == 0x7f:
 			fmt.Fprintf(&out, `\x%02x`, name[i])
-		case r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0):
-			fmt.Fprintf(&out, `\x%02x`, r)
-		default:
+		case unicode.IsPrint(r):
 			out.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&out, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
 		}
 	}
 	return out.String()
-}
-
-const barCells = 8
-
-// bar draws a share of 0 to 1 with eighths of a cell.
-func bar(share float64) string {
-	if math.IsNaN(share) {
-		return strings.Repeat("·", barCells)
-	}
-	eighths := int(math.Round(min(max(share, 0), 1) * barCells * 8))
-	full := strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		full += string([]rune("▏▎▍▌▋▊▉")[rest-1])
-	}
-	return full + strings.Repeat("·", barCells-len([]rune(full)))
-}
-
-const sparkCells = 10
-
-// spark draws shares (0 to 1) over time, oldest first, scaled between the least and the most but never finer than five
-// points of a hundred, so that an idle volume is a flat line. Each cell is the mean of its part; a gap is a blank.
-func spark(shares []float64) string {
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, s := range shares {
-		if !math.IsNaN(s) {
-			low, high = min(low, s), max(high, s)
-		}
-	}
-	if len(shares) < 2 || math.IsInf(low, 0) {
-		return ""
-	}
-	span := max(high-low, .05)
-	cells := min(sparkCells, len(shares))
-	var out strings.Builder
-	for c := range cells {
-		sum, n := 0., 0
-		for _, s := range shares[c*len(shares)/cells : (c+1)*len(shares)/cells] {
-			if !math.IsNaN(s) {
-				sum += s
-				n++
-			}
-		}
-		if n == 0 {
-			out.WriteByte(' ')
-			continue
-		}
-		level := int(math.Round((sum/float64(n) - low) / span * 7))
-		out.WriteRune([]rune("▁▂▃▄▅▆▇█")[min(max(level, 0), 7)])
-	}
-	return out.String()
-}
-
-// percent writes a share of 0 to 1 as a whole percentage that never rounds to certainty or impossibility.
-func percent(share float64) string {
-	switch {
-	case math.IsNaN(share):
-		return "-"
-	case share > 0 && share < .005:
-		return "<1%"
-	case share < 1 && share > .995:
-		return ">99%"
-	}
-	return fmt.Sprintf("%.0f%%", share*100)
-}
-
-// usedPercent writes how full something is, rounded up as df does it.
-func usedPercent(share float64) string {
-	if math.IsNaN(share) {
-		return "-"
-	}
-	return fmt.Sprintf("%.0f%%", math.Ceil(share*100-1e-9))
-}
-
-// amount writes a quantity of a unit: bytes with a binary prefix, other units as numbers.
-func amount(v float64, unit string) string {
-	switch {
-	case math.IsNaN(v):
-		return "-"
-	case unit == "bytes" && math.Abs(v) < 1<<62:
-		if v < 0 {
-			return "-" + humanize.IBytes(uint64(-v))
-		}
-		return humanize.IBytes(uint64(v))
-	case math.Abs(v) >= 1e15 || (v != 0 && math.Abs(v) < 1e-3):
-		return fmt.Sprintf("%.3g", v)
-	default:
-		value, prefix := humanize.ComputeSI(v)
-		return fmt.Sprintf("%.4g%s", value, prefix)
-	}
-}
-
-// date writes a day; one within two days gets its hour, because "today" is no answer then.
-func date(t, now time.Time) string {
-	if t.Sub(now) < 48*time.Hour {
-		return t.UTC().Format("01-02 15:04")
-	}
-	return t.UTC().Format(time.DateOnly)
 }

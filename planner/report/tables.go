@@ -32,88 +32,94 @@ func name(o planner.Outlook) string {
 	return n
 }
 
-// Volumes writes the table of `tidemark volumes` and `tidemark up`: use, the past, when each is full.
+// likely is the cell that answers "when", and the word in it that needs a note: the state where that matters more than a
+// date, the likely date, or why there is none.
+func likely(o planner.Outlook, now time.Time) (cell, word string) {
+	ttf := o.TimeToFull
+	switch {
+	case o.Sample.Missing:
+		return missing, missing
+	case o.Sample.Stuck:
+		return stuck, stuck
+	case ttf.Reason != "":
+		return string(ttf.Reason), string(ttf.Reason)
+	case !ttf.P50.IsZero():
+		return date(ttf.P50, now), ""
+	case !ttf.P10.IsZero():
+		return later, later
+	}
+	return "-", ""
+}
+
+// Volumes writes the table of `tidemark volumes` and `tidemark up`, at most width cells wide where that is 50 or more: use,
+// the past, when each is full.
 func Volumes(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) error {
-	t := table{columns: []column{
-		{title: "VOLUME", flexible: true},
-		{title: "SIZE", width: 8, right: true},
+	t := table{title: "VOLUME", columns: []column{
+		{title: "SIZE", width: 8, right: true, spare: 1},
 		{title: "USED", width: barCells + 5},
-		{title: "PAST", width: sparkCells},
+		{title: "PAST", width: sparkCells, spare: 2},
 		{title: "FULL", width: 14},
 		{title: "30 D", width: 4, right: true},
 	}}
-	var reasons []forecast.Reason
+	var words []string
 	for _, o := range outlooks {
 		if !shown(o) {
 			continue
 		}
 		used := fmt.Sprintf("%s %4s", bar(o.UsedShare()), usedPercent(o.UsedShare()))
-		when, reason := full(o, now)
-		reasons = append(reasons, reason)
+		when, word := likely(o, now)
+		if word == later {
+			when, word = atLeast+" "+date(o.TimeToFull.P10, now), atLeast
+		}
+		words = append(words, word)
 		t.add(name(o), amount(o.Capacity, o.Unit), used, spark(o.Past), when, percent(o.TimeToFull.Probability30))
 	}
 	if err := t.write(w, width); err != nil {
 		return err
 	}
-	return notes(w, reasons)
+	return notes(w, words, width)
 }
 
-// full is the cell that answers "when": the state where that matters more, the likely date, or why there is none.
-func full(o planner.Outlook, now time.Time) (string, forecast.Reason) {
-	ttf := o.TimeToFull
-	switch {
-	case o.Sample.Missing:
-		return "MISSING", ""
-	case o.Sample.Stuck:
-		return "STUCK", ""
-	case ttf.Reason != "":
-		return string(ttf.Reason), ttf.Reason
-	case !ttf.P50.IsZero():
-		return date(ttf.P50, now), ""
-	case !ttf.P10.IsZero():
-		return "≥ " + date(ttf.P10, now), ""
-	}
-	return "-", ""
-}
-
-// Forecasts writes the table of `tidemark forecast`: growth, the early and the likely date, and how far to trust them.
+// Forecasts writes the table of `tidemark forecast`, at most width cells wide where that is 50 or more: growth, the early and
+// the likely date or why there is none, and how far to trust them.
 func Forecasts(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) error {
-	t := table{columns: []column{
-		{title: "VOLUME", flexible: true},
-		{title: "USED", width: 4, right: true},
-		{title: "PER DAY", width: 8, right: true},
+	t := table{title: "VOLUME", columns: []column{
+		{title: "USED", width: 4, right: true, spare: 2},
+		{title: "PER DAY", width: 9, right: true, spare: 1},
 		{title: "EARLY", width: 11},
-		{title: "LIKELY", width: 11},
+		{title: "LIKELY", width: 14},
 		{title: "30 D", width: 4, right: true},
-		{title: "ERROR", width: 5, right: true},
-		{title: "REASON", width: 14},
+		{title: "ERROR", width: 5, right: true, spare: 3},
 	}}
-	var reasons []forecast.Reason
+	var words []string
 	for _, o := range outlooks {
 		if !shown(o) {
 			continue
 		}
-		ttf := o.TimeToFull
-		reasons = append(reasons, ttf.Reason)
-		t.add(name(o), usedPercent(o.UsedShare()), amount(o.GrowthPerDay, o.Unit), dateOrNone(ttf.P10, now), dateOrNone(ttf.P50, now),
-			percent(ttf.Probability30), mase(o.Backtest), string(ttf.Reason))
+		when, word := likely(o, now)
+		words = append(words, word)
+		t.add(name(o), usedPercent(o.UsedShare()), amount(o.GrowthPerDay, o.Unit), early(o, now), when,
+			percent(o.TimeToFull.Probability30), mase(o.Backtest))
 	}
 	if err := t.write(w, width); err != nil {
 		return err
 	}
-	return notes(w, reasons)
+	return notes(w, words, width)
 }
 
-func dateOrNone(t, now time.Time) string {
-	if t.IsZero() {
+func early(o planner.Outlook, now time.Time) string {
+	if o.TimeToFull.P10.IsZero() || o.TimeToFull.Reason == forecast.ReasonFull {
 		return "-"
 	}
-	return date(t, now)
+	return date(o.TimeToFull.P10, now)
 }
 
 func mase(b forecast.Backtest) string {
-	if b.Origins == 0 || math.IsNaN(b.MASE) {
+	switch {
+	case b.Origins == 0 || math.IsNaN(b.MASE):
 		return "-"
+	case b.MASE >= 99.995:
+		return ">99"
 	}
 	return fmt.Sprintf("%.2f", b.MASE)
 }
@@ -124,11 +130,18 @@ func Group(w io.Writer, tag string, g planner.Group, width int, now time.Time) e
 	if value == "" {
 		value = "(none)"
 	}
-	heading := fmt.Sprintf("%s %s: %s of %s used", tag, Printable(value), amount(g.Used, planner.Bytes), amount(g.Capacity, planner.Bytes))
-	if g.CountedElsewhere > 0 {
+	heading := fmt.Sprintf("%s %s: %s of %s used", Printable(tag), Printable(value), amount(g.Used, planner.Bytes), amount(g.Capacity, planner.Bytes))
+	if g.Capacity > 0 {
+		heading += ", " + usedPercent(g.Used/g.Capacity)
+	}
+	switch g.CountedElsewhere {
+	case 0:
+	case 1:
+		heading += " (1 volume shows space that is counted already)"
+	default:
 		heading += fmt.Sprintf(" (%d volumes show space that is counted already)", g.CountedElsewhere)
 	}
-	if _, err := fmt.Fprintln(w, heading); err != nil {
+	if err := paragraph(w, heading, width); err != nil {
 		return err
 	}
 	return Forecasts(w, g.Outlooks, width, now)
