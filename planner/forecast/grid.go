@@ -102,7 +102,9 @@ func (g grid) afterLoad() grid {
 	}
 	highest, load := y[0], 0
 	for i := 1; i < n-4 && i <= int(loadWithin/g.step); i++ { // four changes after it say what is usual
-		if rise := y[i] - y[i-1]; rise > 0 && rise >= y[n-1]/20 && lowest[i] > highest && rise > 10*usualChange(y[i:]) {
+		rise := y[i] - y[i-1]
+		stays := lowest[i] > max(highest, y[i-1]+rise/2)
+		if stays && rise >= y[n-1]/20 && rise > 10*usualChange(y[i:]) {
 			load = i
 		}
 		highest = max(highest, y[i])
@@ -162,7 +164,7 @@ func seasonal(y []float64, period int) bool {
 	for _, v := range d {
 		variance += (v - mean) * (v - mean)
 	}
-	if variance == 0 {
+	if variance <= 1e-18*float64(len(d))*mean*mean { // a line, but for rounding
 		return false
 	}
 	autocorrelation := func(lag int) float64 {

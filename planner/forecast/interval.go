@@ -10,7 +10,8 @@ import (
 // the growth (see errorGrowth), since a few origins are too few for a quantile of each step.
 func (e *ensemble) halfWidths(y []float64, h int, level float64) (below, above []float64) {
 	power := .5
-	normal := math.Sqrt(math.Pi/2) * normalQuantile((1+level)/2) // of a normal distribution, in mean absolute errors
+	z := normalQuantile((1 + level) / 2)
+	deviation := math.Sqrt(math.Pi / 2) // of a normal distribution, in mean absolute errors
 	var scaled []float64
 	for _, errors := range e.errors {
 		scaled = append(scaled, errors...)
@@ -31,15 +32,15 @@ func (e *ensemble) halfWidths(y []float64, h int, level float64) (below, above [
 		slices.Sort(scaled)
 		low, high = max(0, -quantile(scaled, (1-level)/2)), max(0, quantile(scaled, (1+level)/2))
 		// Extremes of few errors understate the tails: no side is narrower than half of the other, nor than a normal
-		// distribution's of the same mean absolute error, widened to Student's for so few independent origins.
-		least := normal * mean * e.widening()
+		// distribution's of the same mean absolute error, which is known from few origins.
+		least := deviation * mean * e.student(z)
 		low, high = max(low, high/2, least), max(high, low/2, least)
 	} else {
 		spread := max(e.scale, .01*math.Abs(y[len(y)-1]))
 		if len(y) > 2 && e.scale == 0 {
 			spread = 0 // it never moved
 		}
-		low = spread * normal
+		low = spread * deviation * z
 		high = low
 	}
 	below, above = make([]float64, h), make([]float64, h)
@@ -50,11 +51,11 @@ func (e *ensemble) halfWidths(y []float64, h int, level float64) (below, above [
 	return below, above
 }
 
-// widening is the standard deviation of Student's t with as many degrees of freedom as there are independent origins:
-// those that are a horizon apart.
-func (e *ensemble) widening() float64 {
-	n := max(3, 1+float64(e.origins-1)*float64(e.spacing)/float64(e.horizon))
-	return math.Sqrt(n / (n - 2))
+// student is the quantile of Student's t for the normal quantile z (Fisher's expansion, its first term), with as many
+// degrees of freedom as there are independent origins: those that are a horizon apart.
+func (e *ensemble) student(z float64) float64 {
+	n := 1 + float64(e.origins-1)*float64(e.spacing)/float64(e.horizon)
+	return z + (z*z*z+z)/(4*n)
 }
 
 // errorGrowth is the power of the step ahead along which the combination's errors grow: a half for a random walk, nought
