@@ -41,19 +41,14 @@ func Compute(in Input, opt Options) (Forecast, error) {
 		origin = *in.Newest
 	}
 	capacity := lastCapacity(in)
-	reach, weighed := growthSpan, opt.Steps
-	if !math.IsNaN(capacity) {
-		reach = max(stepsLast(opt.Steps, g.step), leastPath, min(opt.Horizon, longestPath)) + max(0, origin.Time.Sub(g.last))
-		// Dates need models that hold for weeks, however few points are asked for.
-		weighed = max(weighed, int(growthSpan/g.step))
-	}
 	fit := g.newest(longestFit)
-	e := newEnsemble(fit, weighed)
-	course := e.forecast(fit.filled, max(opt.Steps, min(longestCourse, int(reach/g.step)+2)))
+	e := newEnsemble(fit, opt.Steps)
+	course := e.forecast(fit.filled, opt.Steps)
+	o := outlookOf(g, e, origin.Time, opt)
 	f := Forecast{
 		Origin: origin.Time, Step: g.step, Used: origin.Used, Capacity: capacity,
 		Method: e.method, Reason: e.reason, Weights: e.shares(),
-		GrowthPerDay: growthPerDay(g.step, course), Points: make([]Point, opt.Steps),
+		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps),
 	}
 	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
 	at := g.last
@@ -68,12 +63,12 @@ func Compute(in Input, opt Options) (Forecast, error) {
 	if e.origins > 0 {
 		f.Backtest.MASE, f.Backtest.Coverage, f.Backtest.Bias = e.absolute/e.scale, e.coverage(below, above), e.bias()
 	}
-	f.TimeToFull = timeToFull(g, course, origin, capacity, reach, f.GrowthPerDay, opt)
+	f.TimeToFull = timeToFull(g, o, origin, capacity, opt)
 	return f, nil
 }
 
 const (
-	longestCourse = 100_000 // steps
+	longestCourse = 100_000 // points, unless more are asked for
 	growthSpan    = 28 * day
 	// largest is beyond every store, and far from where sums of squares overflow.
 	largest = 1e100
@@ -111,14 +106,52 @@ func within(v, capacity float64) float64 {
 	return max(v, 0)
 }
 
-// growthPerDay is the slope of the course over four weeks, or a step where that is longer. Four whole weeks: a season of
-// days or weeks is no growth.
-func growthPerDay(step time.Duration, course []float64) float64 {
-	k := min(len(course)-1, max(1, int(growthSpan/step)))
-	return (course[k] - course[0]) / (float64(k) * float64(step) / float64(day))
+// outlook is what is expected for months, by units (see past): what a model is worth over two days of hours says little
+// of that.
+type outlook struct {
+	past   past
+	units  grid
+	course []float64
+	n      int // units of the paths
+	ahead  int // units from the grid's last point to the origin
 }
 
-func timeToFull(g grid, course []float64, origin Observation, capacity float64, reach time.Duration, growth float64, opt Options) TimeToFull {
+func outlookOf(g grid, e ensemble, origin time.Time, opt Options) outlook {
+	o := outlook{past: pastOf(g), units: g}
+	o.units = g.thinned(o.past.steps).newest(longestFit)
+	unit := o.past.unit
+	reach := max(stepsLast(opt.Steps, g.step), leastPath, min(opt.Horizon, longestPath))
+	o.n = int((reach-1)/unit) + 1
+	o.ahead = int(min(max(0, origin.Sub(g.last)), staleAfter) / unit) // after a longer silence there is no date
+	if weighed := max(1, int(growthSpan/unit)); o.past.steps > 1 || opt.Steps < weighed {
+		e = newEnsemble(o.units, weighed)
+	}
+	o.course = e.forecast(o.units.filled, max(o.n+o.ahead, int(growthSpan/unit)+1, 2))
+	return o
+}
+
+// growthPerDay is the slope of the course over four weeks, or a unit where that is longer. Four whole weeks: a season of
+// days or weeks is no growth.
+func (o outlook) growthPerDay() float64 {
+	k := max(1, int(growthSpan/o.past.unit))
+	return (o.course[k] - o.course[0]) / (float64(k) * float64(o.past.unit) / float64(day))
+}
+
+// drift is the change that the course expects in each unit after the origin.
+func (o outlook) drift() []float64 {
+	before := o.units.filled[len(o.units.filled)-1]
+	if o.ahead > 0 {
+		before = o.course[o.ahead-1]
+	}
+	drift := make([]float64, o.n)
+	for i := range drift {
+		drift[i] = o.course[o.ahead+i] - before
+		before = o.course[o.ahead+i]
+	}
+	return drift
+}
+
+func timeToFull(g grid, o outlook, origin Observation, capacity float64, opt Options) TimeToFull {
 	if math.IsNaN(capacity) {
 		nan := math.NaN()
 		return TimeToFull{Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonNoCapacity}
@@ -128,18 +161,17 @@ func timeToFull(g grid, course []float64, origin Observation, capacity float64, 
 		at := origin.Time
 		return TimeToFull{P10: at, P50: at, P90: at, Probability7: 1, Probability30: 1, Probability90: 1, Reason: ReasonFull}
 	}
-	past, quiet := pastOf(g), quietSteps(g, origin.Used, full-origin.Used)
-	n := int((reach-1)/past.unit) + 1
+	quiet := quietSteps(g, origin.Used, full-origin.Used)
 	window := g.window(sawtoothWindow, sawtoothPoints)
 	back := falling(window.filled)
 	var p passage
 	if back.falls {
-		p = recur(pastOf(window), back.rise*float64(past.steps), n, full, opt.Seed)
+		p = recur(pastOf(window), back.rise*float64(o.past.steps), o.n, full, opt.Seed)
 	} else {
-		p = simulate(past, driftOf(g, course, past.steps, origin.Time, n), origin.Used, full, float64(quiet/past.steps), opt.Seed)
+		p = simulate(o.past, o.drift(), origin.Used, full, float64(quiet/o.past.steps), opt.Seed)
 	}
 	t := TimeToFull{Probability7: p.probability(7), Probability30: p.probability(30), Probability90: p.probability(90)}
-	if t.Reason = withhold(g, origin, quiet, opt.Now, back, growth); t.Reason != "" {
+	if t.Reason = withhold(g, origin, quiet, opt.Now, back, o.growthPerDay()); t.Reason != "" {
 		if t.Reason != ReasonShrinking || t.Probability90 < .1 {
 			return t
 		}

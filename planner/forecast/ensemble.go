@@ -67,7 +67,7 @@ func (e *ensemble) weigh(g grid) {
 	sums := make([]float64, len(e.models))
 	for o := range forecasts {
 		end := len(g.filled) - e.horizon - o*e.spacing
-		forecasts[o] = e.forecasts(g.filled[:end], e.horizon)
+		forecasts[o] = e.forecasts(g.until(end), e.horizon)
 		shares[o] = relativeErrors(forecasts[o], g.observed[end:])
 		for i, v := range shares[o] {
 			sums[i] += v

@@ -44,9 +44,11 @@ func TestModelsSeeThePastOfTheirOriginAlone(t *testing.T) {
 	for i := range y {
 		y[i] += math.Sin(float64(i * i))
 	}
+	y[88], y[89], y[90], y[91] = math.NaN(), math.NaN(), math.NaN(), math.NaN() // a gap over the newest origin
 	var seen [][]float64
 	e := ensemble{models: []model{spy(&seen), {"drift", 3, robustDrift}}, horizon: 10, spacing: 5, origins: 4, scale: 1}
 	e.weigh(newGrid(Input{}, every(day, y...)))
+	y[88], y[89] = y[87], y[87]
 	if len(seen) != 4 {
 		t.Fatalf("%d origins, want 4", len(seen))
 	}

@@ -18,7 +18,24 @@ type grid struct {
 	last     time.Time // of the last point
 	step     time.Duration
 	observed []float64 // NaN where nothing was observed
-	filled   []float64 // gaps carry the last value, for models that need every point; errors are never taken there
+	filled   []float64 // gaps are straight lines, for models that need every point; errors are never taken there
+}
+
+// until is what models see who stand at the end of the first n points: a gap that is not over carries the last value, since
+// a line would show where it leads.
+func (g grid) until(n int) []float64 {
+	if !math.IsNaN(g.observed[n-1]) {
+		return g.filled[:n:n]
+	}
+	y := slices.Clone(g.filled[:n])
+	known := n - 1
+	for math.IsNaN(g.observed[known]) { // the first point is observed
+		known--
+	}
+	for i := known + 1; i < n; i++ {
+		y[i] = y[known]
+	}
+	return y
 }
 
 // from leaves out the first i points and those missing after them.
@@ -80,14 +97,29 @@ func newGrid(in Input, observed []Observation) grid {
 			g.observed[n-1-b] = o.Used
 		}
 	}
-	carried := math.NaN()
+	copy(g.filled, g.observed)
+	known := -1
 	for i, v := range g.observed {
-		if !math.IsNaN(v) {
-			carried = v
+		if math.IsNaN(v) {
+			continue
 		}
-		g.filled[i] = carried
+		for j := known + 1; j < i && known >= 0; j++ {
+			share := float64(j-known) / float64(i-known)
+			g.filled[j] = g.observed[known]*(1-share) + v*share
+		}
+		known = i
 	}
 	return g.from(0)
+}
+
+// thinned keeps each so many-th point, the last among them.
+func (g grid) thinned(steps int) grid {
+	first := (len(g.observed) - 1) % steps
+	t := grid{last: g.last, step: time.Duration(steps) * g.step}
+	for i := first; i < len(g.observed); i += steps {
+		t.observed, t.filled = append(t.observed, g.observed[i]), append(t.filled, g.filled[i])
+	}
+	return t.from(0)
 }
 
 // afterLoad leaves out what was before a bulk load, which is no growth: within the first fortnight, the last rise by a

@@ -65,7 +65,7 @@ func TestGridKeepsGapsAndTheNewestOfAPoint(t *testing.T) {
 	}{
 		{"one point", Input{Observations: at(0)}, []float64{1}, []float64{1}},
 		{"regular", Input{Observations: every(day, 1, 2, 3)}, []float64{1, 2, 3}, []float64{1, 2, 3}},
-		{"missing times", Input{Observations: every(day, 1, 2, nan, nan, 5)}, []float64{1, 2, nan, nan, 5}, []float64{1, 2, 2, 2, 5}},
+		{"missing times", Input{Observations: every(day, 1, 2, nan, nan, 5)}, []float64{1, 2, nan, nan, 5}, []float64{1, 2, 3, 4, 5}},
 		{"two on a point", Input{Observations: at(0, 3600, 5500, 7200), Step: time.Hour}, []float64{1, 2, 4}, []float64{1, 2, 4}},
 		{"unsteady clocks", Input{Observations: at(30, 3580, 7230, 10790)}, []float64{1, 2, 3, 4}, []float64{1, 2, 3, 4}},
 		{"half a step before", Input{Observations: at(0, 1800, 5400), Step: time.Hour}, []float64{1, 2, 3}, []float64{1, 2, 3}},
@@ -93,6 +93,27 @@ func TestGridOfTimesThatNoDurationHolds(t *testing.T) {
 	g = newGrid(Input{Observations: observed}, []Observation{observed[0], observed[3]})
 	if len(g.observed) != 2 {
 		t.Errorf("%d points, want 2", len(g.observed))
+	}
+}
+
+func TestAGapIsALineOnlyOnceItIsOver(t *testing.T) {
+	nan := math.NaN()
+	g := newGrid(Input{}, every(day, 1, 2, nan, nan, 5, 6))
+	for n, want := range map[int][]float64{2: {1, 2}, 3: {1, 2, 2}, 4: {1, 2, 2, 2}, 5: {1, 2, 3, 4, 5}} {
+		sameValues(t, g.until(n), want)
+	}
+	sameValues(t, g.filled, []float64{1, 2, 3, 4, 5, 6})
+}
+
+func TestThinningKeepsTheLastPoint(t *testing.T) {
+	nan := math.NaN()
+	g := newGrid(Input{}, every(time.Hour, 0, nan, 2, 3, nan, 5, 6)).thinned(2)
+	if g.step != 2*time.Hour || !g.last.Equal(start.Add(6*time.Hour)) {
+		t.Errorf("step %v to %v", g.step, g.last)
+	}
+	sameValues(t, g.filled, []float64{0, 2, 4, 6})
+	if !math.IsNaN(g.observed[2]) {
+		t.Errorf("observed %v, want a gap", g.observed)
 	}
 }
 

@@ -1,6 +1,7 @@
 package forecast
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -89,6 +90,36 @@ func (p past) driftError() float64 {
 	return math.Sqrt(squares / float64(n-1) / float64(n))
 }
 
+// center is what the drift already has of the past changes. Jumps and cleanups lie between their trimmed mean and their
+// mean: a robust course has none of them, another all, and none may be counted twice.
+func (p past) center(drift []float64) float64 {
+	n := len(p.changes)
+	order := make([]int, n)
+	weights := make([]float64, n) // as they are drawn
+	all, mean := 0., 0.
+	for i := range order {
+		order[i] = i
+		weights[i] = math.Exp(-float64(n-1-i) / memory)
+		all += weights[i]
+		mean += weights[i] * p.changes[i]
+	}
+	mean /= all
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(p.changes[a], p.changes[b]) })
+	below, trimmed, kept := 0., 0., 0.
+	for _, i := range order {
+		w := max(0, min(below+weights[i], .8*all)-max(below, .2*all)) // a fifth at each end is left out
+		trimmed, kept = trimmed+w*p.changes[i], kept+w
+		below += weights[i]
+	}
+	trimmed /= kept
+	span := min(len(drift), longestBlock*4)
+	expected := 0.
+	for _, d := range drift[:span] {
+		expected += d / float64(span)
+	}
+	return min(max(expected, min(mean, trimmed)), max(mean, trimmed))
+}
+
 // draws yields indices into the past, in blocks (Künsch, 1989) that begin sooner at a recent change than at an old one.
 func (p past) draws(random *rand.Rand) func() int {
 	block := p.block()
@@ -105,12 +136,12 @@ func (p past) draws(random *rand.Rand) func() int {
 }
 
 // simulate draws paths that start at used, as many units long as drift. Each goes along the combination's course (drift,
-// by unit), off by an error of the mean change, plus changes of the past less their trimmed mean, so that ordinary change,
-// jumps and cleanups come as they came before. Use never falls below zero. A volume that has been quiet for so many units
+// by unit), off by an error of the mean change, plus changes of the past less their center, so that ordinary change, jumps
+// and cleanups come as they came before. Use never falls below zero. A volume that has been quiet for so many units
 // first stays so: as long again with even odds (P(wait > t) = quiet/(quiet+t), Laplace's rule of succession).
 func simulate(p past, drift []float64, used, full, quiet float64, seed uint64) passage {
 	changes := slices.Clone(p.changes)
-	center := trimmedMean(changes)
+	center := p.center(drift)
 	for i := range changes {
 		changes[i] -= center
 	}
@@ -155,35 +186,6 @@ func drawn(p past, seed uint64, path func(*rand.Rand, func() int) float64) passa
 	}
 	slices.Sort(all.units)
 	return all
-}
-
-// driftOf is the change that the course expects in each of n units after the origin. Beyond the course's end it goes on as
-// over the course's last week of units.
-func driftOf(g grid, course []float64, steps int, origin time.Time, n int) []float64 {
-	first := 0 // steps from the grid's last point to the origin
-	if ahead := origin.Sub(g.last); ahead > 0 {
-		first = int(min(ahead/g.step, time.Duration(len(course))))
-	}
-	at := func(step int) float64 {
-		if step == 0 {
-			return g.filled[len(g.filled)-1]
-		}
-		return course[step-1]
-	}
-	drift := make([]float64, n)
-	known := 0
-	for ; known < n && first+(known+1)*steps <= len(course); known++ {
-		drift[known] = at(first+(known+1)*steps) - at(first+known*steps)
-	}
-	tail := drift[max(0, known-7):known]
-	mean := 0.
-	for _, d := range tail {
-		mean += d / float64(len(tail))
-	}
-	for i := known; i < n; i++ {
-		drift[i] = mean
-	}
-	return drift
 }
 
 // probability is the share of paths that fill within so many days.

@@ -52,7 +52,7 @@ func TestRandomWalkPassesAsTheInverseGaussianDoes(t *testing.T) {
 	got := make([]float64, len(days))
 	for seed := range uint64(pasts) {
 		p := past{unit: day, steps: 1, changes: noise(r, 1500, sigma), levels: make([]float64, 1500), lifts: make([]float64, 1500), ages: make([]float64, 1500)}
-		passage := simulate(p, line(drift+trimmedMean(p.changes), 0, 365), used, full, 0, seed)
+		passage := simulate(p, line(drift+p.center(line(drift, 0, 1)), 0, 365), used, full, 0, seed)
 		for i, d := range days {
 			got[i] += passage.probability(d) / pasts
 		}
@@ -140,13 +140,25 @@ func TestPathsOfAShortPastDiffer(t *testing.T) {
 }
 
 func TestDriftFollowsTheCourseFromTheOrigin(t *testing.T) {
-	g := newGrid(Input{}, every(day, 1, 2, 10))
-	course := []float64{11, 13, 16, 20, 25}
-	sameValues(t, driftOf(g, course, 1, g.last, 5), []float64{1, 2, 3, 4, 5})
-	sameValues(t, driftOf(g, course, 1, g.last.Add(40*time.Hour), 4), []float64{2, 3, 4, 5})
-	sameValues(t, driftOf(g, course, 2, g.last, 2), []float64{3, 7})
-	sameValues(t, driftOf(g, course, 1, g.last, 7), []float64{1, 2, 3, 4, 5, 3, 3})  // on as before
-	sameValues(t, driftOf(g, course, 1, g.last.Add(100*day), 3), []float64{0, 0, 0}) // nothing is known that far
+	o := outlook{units: newGrid(Input{}, every(day, 1, 2, 10)), course: []float64{11, 13, 16, 20, 25}, n: 3}
+	sameValues(t, o.drift(), []float64{1, 2, 3})
+	o.ahead = 2
+	sameValues(t, o.drift(), []float64{3, 4, 5})
+}
+
+func TestNoJumpIsCountedTwice(t *testing.T) {
+	// A jump of 100 every tenth day: the mean is 10, the trimmed mean 0.
+	p := past{changes: make([]float64, 4000)}
+	for i := range p.changes {
+		if i%10 == 5 {
+			p.changes[i] = 100
+		}
+	}
+	for drift, want := range map[float64]float64{-5: 0, 0: 0, 4: 4, 10: 10, 15: 10} {
+		if got := p.center(line(drift, 0, 90)); !near(got, want, .02) {
+			t.Errorf("of a course that grows by %v a day %v is taken off, want %v", drift, got, want)
+		}
+	}
 }
 
 func TestLevelsOfASawtoothRecur(t *testing.T) {

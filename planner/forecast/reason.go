@@ -31,8 +31,8 @@ const (
 	leastPast   = 7 * day
 	leastPoints = 7
 	recent      = 28 * day
-	// idleShare of what is free, at most, an idle volume moves in four weeks: at that rate it would fill in 77 years.
-	idleShare      = .001
+	// idleShare of what is free, at most, an idle volume moves in four weeks: at that rate it would fill in 770 years.
+	idleShare      = 1e-4
 	sawtoothWindow = 120 * day
 	sawtoothPoints = 20
 )
@@ -87,7 +87,7 @@ func mostlyMissing(g grid, origin time.Time) bool {
 	return 2*missing > len(tail)+silent
 }
 
-// quietSteps is for how many steps use has kept within a thousandth of what is free until now; 0 when for less than four
+// quietSteps is for how many steps use has kept within a ten-thousandth of what is free until now; 0 when for less than four
 // weeks.
 func quietSteps(g grid, used, free float64) int {
 	low, high, n := used, used, 0
@@ -111,8 +111,8 @@ type fallsBack struct {
 	rise     float64 // of the peaks, by step
 }
 
-// falling says whether use keeps falling back: at least three falls, each of at least a third of the window's range, that
-// take back nearly all that rose, while neither the peaks nor the floors of the halves have moved by a fifth of that range.
+// falling says whether use keeps falling back: at least three falls, each of at least a third of the window's range, while
+// neither the peaks nor the floors of the halves have moved by a fifth of that range.
 func falling(y []float64) fallsBack {
 	low, high := minMax(y)
 	span := high - low
@@ -120,16 +120,14 @@ func falling(y []float64) fallsBack {
 	if span <= 0 || half == 0 {
 		return fallsBack{}
 	}
-	falls, ups, downs, rose, fell, peak := 0, 0, 0, 0., 0., y[0]
+	falls, ups, downs, peak := 0, 0, 0, y[0]
 	for i := 1; i < len(y); i++ {
 		switch change := y[i] - y[i-1]; {
 		case change > 0:
 			ups++
-			rose += change
 			peak = max(peak, y[i])
 		case change < 0:
 			downs++
-			fell -= change
 			if peak-y[i] >= span/3 {
 				falls++
 				peak = y[i]
@@ -140,7 +138,7 @@ func falling(y []float64) fallsBack {
 	lowAfter, highAfter := minMax(y[half:])
 	still := math.Abs(lowAfter-lowBefore) <= span/5 && math.Abs(highAfter-highBefore) <= span/5
 	return fallsBack{
-		falls:    falls >= 3 && fell >= .8*rose && still,
+		falls:    falls >= 3 && still,
 		lopsided: 2*max(ups, downs) >= 3*min(ups, downs),
 		rise:     (highAfter - highBefore) / float64(half),
 	}
