@@ -11,7 +11,7 @@ func (o Options) withDefaults(step time.Duration) Options {
 		o.Horizon = 365 * day
 	}
 	if o.Steps <= 0 {
-		o.Steps = max(1, int(o.Horizon/step))
+		o.Steps = int(max(1, min(longestCourse, o.Horizon/step)))
 	}
 	if o.Level == 0 {
 		o.Level = .95
@@ -22,37 +22,40 @@ func (o Options) withDefaults(step time.Duration) Options {
 	return o
 }
 
-// Compute forecasts one series. Its only error is a series without any finite use. Every number of the result is finite
-// but those whose documentation says NaN.
+// Compute forecasts one series. Its only error is a series without any use. Every number of the result is finite but
+// those whose documentation says NaN.
 func Compute(in Input, opt Options) (Forecast, error) {
 	observed := make([]Observation, 0, len(in.Observations))
 	for _, o := range in.Observations {
-		if !math.IsNaN(o.Used) {
+		if isUse(o.Used) {
 			observed = append(observed, o)
 		}
 	}
 	if len(observed) == 0 {
 		return Forecast{}, errors.New("the series has no value")
 	}
-	g := newGrid(in, observed)
+	g := newGrid(in, observed).afterLoad()
 	opt = opt.withDefaults(g.step)
 	origin := observed[len(observed)-1]
-	if in.Newest != nil && !math.IsNaN(in.Newest.Used) {
+	if in.Newest != nil && isUse(in.Newest.Used) && !in.Newest.Time.Before(origin.Time) {
 		origin = *in.Newest
 	}
-	capacity := lastCapacity(in, origin)
-	e := newEnsemble(g, opt.Steps)
-	reach := max(time.Duration(opt.Steps)*g.step, leastPath, opt.Horizon)
-	course := e.forecast(g.filled, max(opt.Steps, int(reach/g.step)+1))
+	capacity := lastCapacity(in)
+	fit := g.newest(longestFit)
+	e := newEnsemble(fit, opt.Steps)
+	course := e.forecast(fit.filled, opt.Steps)
+	o := outlookOf(g, e, origin.Time, opt)
 	f := Forecast{
 		Origin: origin.Time, Step: g.step, Used: origin.Used, Capacity: capacity,
 		Method: e.method, Reason: e.reason, Weights: e.shares(),
-		GrowthPerDay: growthPerDay(g, course), Points: make([]Point, opt.Steps),
+		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps),
 	}
-	below, above := e.halfWidths(g.filled, max(opt.Steps, e.horizon), opt.Level)
+	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
+	at := g.last
 	for k := range f.Points {
+		at = at.Add(g.step) // one by one: many long steps are more than a time.Duration holds
 		f.Points[k] = Point{
-			Time:     g.last.Add(time.Duration(k+1) * g.step),
+			Time:     at,
 			Forecast: within(course[k], capacity), Lower: within(course[k]-below[k], capacity), Upper: within(course[k]+above[k], capacity),
 		}
 	}
@@ -60,17 +63,35 @@ func Compute(in Input, opt Options) (Forecast, error) {
 	if e.origins > 0 {
 		f.Backtest.MASE, f.Backtest.Coverage, f.Backtest.Bias = e.absolute/e.scale, e.coverage(below, above), e.bias()
 	}
-	f.TimeToFull = timeToFull(g, course, origin, capacity, reach, f.GrowthPerDay, opt)
+	f.TimeToFull = timeToFull(g, o, origin, capacity, opt)
 	return f, nil
 }
 
+const (
+	longestCourse = 100_000 // points, unless more are asked for
+	growthSpan    = 28 * day
+	// largest is beyond every store, and far from where sums of squares overflow.
+	largest = 1e100
+)
+
+func isUse(v float64) bool { return v >= 0 && v <= largest }
+
+// stepsLast is how long n steps take, at most longestPath.
+func stepsLast(n int, step time.Duration) time.Duration {
+	if step > longestPath/time.Duration(n) {
+		return longestPath
+	}
+	return time.Duration(n) * step
+}
+
 // lastCapacity is the newest that is known: a resize changes the date and never the growth.
-func lastCapacity(in Input, origin Observation) float64 {
-	if origin.Capacity > 0 {
-		return origin.Capacity
+func lastCapacity(in Input) float64 {
+	known := func(v float64) bool { return v > 0 && v <= largest }
+	if in.Newest != nil && known(in.Newest.Capacity) {
+		return in.Newest.Capacity
 	}
 	for i := len(in.Observations) - 1; i >= 0; i-- {
-		if c := in.Observations[i].Capacity; c > 0 {
+		if c := in.Observations[i].Capacity; known(c) {
 			return c
 		}
 	}
@@ -85,13 +106,52 @@ func within(v, capacity float64) float64 {
 	return max(v, 0)
 }
 
-// growthPerDay is the forecast's over the next thirty days, or a season of steps where they are longer.
-func growthPerDay(g grid, course []float64) float64 {
-	k := min(len(course), max(1, int(30*day/g.step)))
-	return (course[k-1] - g.filled[len(g.filled)-1]) / (float64(k) * float64(g.step) / float64(day))
+// outlook is what is expected for months, by units (see past): what a model is worth over two days of hours says little
+// of that.
+type outlook struct {
+	past   past
+	units  grid
+	course []float64
+	n      int // units of the paths
+	ahead  int // units from the grid's last point to the origin
 }
 
-func timeToFull(g grid, course []float64, origin Observation, capacity float64, reach time.Duration, growth float64, opt Options) TimeToFull {
+func outlookOf(g grid, e ensemble, origin time.Time, opt Options) outlook {
+	o := outlook{past: pastOf(g), units: g}
+	o.units = g.thinned(o.past.steps).newest(longestFit)
+	unit := o.past.unit
+	reach := max(stepsLast(opt.Steps, g.step), leastPath, min(opt.Horizon, longestPath))
+	o.n = int((reach-1)/unit) + 1
+	o.ahead = int(min(max(0, origin.Sub(g.last)), staleAfter) / unit) // after a longer silence there is no date
+	if weighed := max(1, int(growthSpan/unit)); o.past.steps > 1 || opt.Steps < weighed {
+		e = newEnsemble(o.units, weighed)
+	}
+	o.course = e.forecast(o.units.filled, max(o.n+o.ahead, int(growthSpan/unit)+1, 2))
+	return o
+}
+
+// growthPerDay is the slope of the course over four weeks, or a unit where that is longer. Four whole weeks: a season of
+// days or weeks is no growth.
+func (o outlook) growthPerDay() float64 {
+	k := max(1, int(growthSpan/o.past.unit))
+	return (o.course[k] - o.course[0]) / (float64(k) * float64(o.past.unit) / float64(day))
+}
+
+// drift is the change that the course expects in each unit after the origin.
+func (o outlook) drift() []float64 {
+	before := o.units.filled[len(o.units.filled)-1]
+	if o.ahead > 0 {
+		before = o.course[o.ahead-1]
+	}
+	drift := make([]float64, o.n)
+	for i := range drift {
+		drift[i] = o.course[o.ahead+i] - before
+		before = o.course[o.ahead+i]
+	}
+	return drift
+}
+
+func timeToFull(g grid, o outlook, origin Observation, capacity float64, opt Options) TimeToFull {
 	if math.IsNaN(capacity) {
 		nan := math.NaN()
 		return TimeToFull{Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonNoCapacity}
@@ -101,9 +161,17 @@ func timeToFull(g grid, course []float64, origin Observation, capacity float64, 
 		at := origin.Time
 		return TimeToFull{P10: at, P50: at, P90: at, Probability7: 1, Probability30: 1, Probability90: 1, Reason: ReasonFull}
 	}
-	p := simulate(g, course, origin.Used, full, reach, opt.Seed)
+	quiet := quietSteps(g, origin.Used, full-origin.Used)
+	window := g.window(sawtoothWindow, sawtoothPoints)
+	back := falling(window.filled)
+	var p passage
+	if back.falls {
+		p = recur(pastOf(window), back.rise*float64(o.past.steps), o.n, full, opt.Seed)
+	} else {
+		p = simulate(o.past, o.drift(), origin.Used, full, float64(quiet/o.past.steps), opt.Seed)
+	}
 	t := TimeToFull{Probability7: p.probability(7), Probability30: p.probability(30), Probability90: p.probability(90)}
-	if t.Reason = withhold(g, origin.Time, opt.Now, growth); t.Reason != "" {
+	if t.Reason = withhold(g, origin, quiet, opt.Now, back, o.growthPerDay()); t.Reason != "" {
 		if t.Reason != ReasonShrinking || t.Probability90 < .1 {
 			return t
 		}

@@ -9,7 +9,7 @@ import (
 // Rolling origins: how many, and how far each looks at most. Weights are from the models' errors over them; their own past
 // alone is used at each, so nothing of the future leaks.
 const (
-	mostOrigins  = 8
+	mostOrigins  = 12
 	leastOrigins = 2
 	longestFold  = 48
 	leastFit     = 8 // points that the earliest origin must have behind it
@@ -24,6 +24,7 @@ type ensemble struct {
 	reason  Reason
 
 	origins  int
+	spacing  int         // steps from one origin to the next
 	horizon  int         // steps over which errors were taken
 	errors   [][]float64 // by step ahead (0 is the next): observed − forecast at each origin
 	scale    float64     // mean absolute difference of the past, from one observed point to the next
@@ -42,47 +43,45 @@ func newEnsemble(g grid, steps int) ensemble {
 	if len(e.models) < 2 || e.scale == 0 {
 		e.models = []model{{"last_value", 1, lastValue}}
 		e.weights, e.method, e.reason = []float64{1}, "last_value", ReasonShort
-		if len(y) > 2 {
+		if e.scale == 0 && len(y) > 2 {
 			e.reason = ReasonConstant
 		}
 		return e
 	}
 	e.horizon = min(steps, longestFold, max(1, len(y)/4))
-	spacing := max(1, e.horizon/2)
-	e.origins = min(mostOrigins, 1+(len(y)-e.horizon-leastFit)/spacing)
+	e.spacing = max(1, e.horizon/2)
+	e.origins = min(mostOrigins, 1+(len(y)-e.horizon-leastFit)/e.spacing)
 	if len(y)-e.horizon < leastFit || e.origins < leastOrigins {
 		e.origins, e.method, e.reason = 0, "median", ReasonFewOrigins
 		return e
 	}
-	e.weigh(g, spacing)
+	e.weigh(g)
 	return e
 }
 
-// weigh forecasts from each origin with each model and keeps the combination's errors.
-func (e *ensemble) weigh(g grid, spacing int) {
+// weigh forecasts from each origin with each model and keeps the combination's errors. So that these are honest, each
+// origin's combination is weighed by the other origins alone.
+func (e *ensemble) weigh(g grid) {
 	forecasts := make([][][]float64, e.origins) // by origin, model, step
+	shares := make([][]float64, e.origins)      // by origin, model: its error over the models' mean
 	sums := make([]float64, len(e.models))
 	for o := range forecasts {
-		end := len(g.filled) - e.horizon - o*spacing
-		forecasts[o] = make([][]float64, len(e.models))
-		for i, m := range e.models {
-			if end < m.least {
-				m = model{"last_value", 1, lastValue}
-			}
-			f := m.forecast(g.filled[:end], e.horizon)
-			forecasts[o][i] = f
-			for k, v := range f {
-				if seen := g.observed[end+k]; !math.IsNaN(seen) {
-					sums[i] += math.Abs(seen - v)
-				}
-			}
+		end := len(g.filled) - e.horizon - o*e.spacing
+		forecasts[o] = e.forecasts(g.until(end), e.horizon)
+		shares[o] = relativeErrors(forecasts[o], g.observed[end:])
+		for i, v := range shares[o] {
+			sums[i] += v
 		}
 	}
-	e.weights = weightsOf(sums)
 	e.errors = make([][]float64, e.horizon)
 	n := 0
+	others := make([]float64, len(e.models))
 	for o := range forecasts {
-		end := len(g.filled) - e.horizon - o*spacing
+		for i, sum := range sums {
+			others[i] = max(0, sum-shares[o][i])
+		}
+		e.weights = weightsOf(others)
+		end := len(g.filled) - e.horizon - o*e.spacing
 		for k, v := range e.combine(forecasts[o]) {
 			if seen := g.observed[end+k]; !math.IsNaN(seen) {
 				e.errors[k] = append(e.errors[k], seen-v)
@@ -95,7 +94,29 @@ func (e *ensemble) weigh(g grid, spacing int) {
 		e.origins, e.weights, e.errors, e.method, e.reason = 0, nil, nil, "median", ReasonFewOrigins
 		return
 	}
+	e.weights = weightsOf(sums)
 	e.absolute /= float64(n)
+}
+
+// relativeErrors are the models' absolute errors at one origin over their mean: an origin before a jump, which no model
+// foresees, says nothing about them and must not drown the others.
+func relativeErrors(forecasts [][]float64, observed []float64) []float64 {
+	own := make([]float64, len(forecasts))
+	mean := 0.
+	for i, f := range forecasts {
+		for k, v := range f {
+			if seen := observed[k]; !math.IsNaN(seen) {
+				own[i] += math.Abs(seen - v)
+			}
+		}
+		mean += own[i] / float64(len(forecasts))
+	}
+	for i := range own {
+		if mean > 0 {
+			own[i] /= mean
+		}
+	}
+	return own
 }
 
 func weightsOf(errors []float64) []float64 {
@@ -139,11 +160,20 @@ func (e *ensemble) combine(forecasts [][]float64) []float64 {
 
 // forecast goes h steps beyond y.
 func (e *ensemble) forecast(y []float64, h int) []float64 {
-	forecasts := make([][]float64, len(e.models))
+	return e.combine(e.forecasts(y, h))
+}
+
+// forecasts are the models', by model and step. One that needs more than y has falls back to the last value.
+func (e *ensemble) forecasts(y []float64, h int) [][]float64 {
+	all := make([][]float64, len(e.models))
 	for i, m := range e.models {
-		forecasts[i] = m.forecast(y, h)
+		if len(y) < m.least {
+			all[i] = lastValue(y, h)
+			continue
+		}
+		all[i] = m.forecast(y, h)
 	}
-	return e.combine(forecasts)
+	return all
 }
 
 // shares lists the weights, largest first.

@@ -8,16 +8,16 @@ import "time"
 // Observation is one point of a series.
 type Observation struct {
 	Time     time.Time
-	Used     float64 // in the input's unit (bytes, inodes, GB, …); NaN where nothing was observed
-	Capacity float64 // what can be used at that time, in the same unit; NaN where it is not known
+	Used     float64 // 0 to 1e100 in the input's unit (bytes, inodes, GB, …); NaN, or anything else, is a gap
+	Capacity float64 // what can be used at that time, above 0 to 1e100 in the same unit; NaN, or anything else, is unknown
 }
 
 // Input is one series.
 type Input struct {
-	// Observations in time order, no time twice. At least one has a finite Used.
+	// Observations in time order, no time twice. At least one has a Used.
 	Observations []Observation
 	// Newest is the newest raw reading where Observations are whole days: simulated paths start there, and it is the
-	// forecast's origin. Nil takes the last observation with a finite Used.
+	// forecast's origin. Nil, a gap, or one before the last observation with a Used: that observation.
 	Newest *Observation
 	// Step is the time between two points of the grid; zero finds it from the data.
 	Step time.Duration
@@ -27,8 +27,8 @@ type Input struct {
 
 // Options choose what is computed. The zero value of each has the default that is named.
 type Options struct {
-	Steps     int           // points to return; 0: as many as Horizon holds
-	Horizon   time.Duration // paths reach max(Steps, 90 days, Horizon); 0: 365 days
+	Steps     int           // points to return; 0: as many as Horizon holds, at most 100,000
+	Horizon   time.Duration // paths reach max(Steps, 90 days, Horizon), at most 273 years; 0: 365 days
 	Level     float64       // coverage of Lower to Upper, within (0, 1); 0: .95
 	FullLevel float64       // the share of the capacity that counts as full, within (0, 1]; 0: 1
 	Now       time.Time     // a series whose origin is older than three days is stale at Now; zero: not judged
@@ -45,7 +45,7 @@ type Point struct {
 type Backtest struct {
 	Origins  int     // rolling origins; 0 when the past is too short, and then the rest is NaN
 	Steps    int     // the horizon over which the errors were taken
-	MASE     float64 // mean absolute error over that of the naive (or seasonal naive) forecast within the past
+	MASE     float64 // mean absolute error over the mean absolute change of the past from one point to the next
 	Coverage float64 // the share of observations that fell within Lower to Upper
 	Bias     float64 // mean error (forecast − observed) in the unit of the input
 }

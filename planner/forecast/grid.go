@@ -8,16 +8,47 @@ import (
 
 const day = 24 * time.Hour
 
-// longestGrid bounds the points that models are fitted to, and with them time and memory: the newest count.
-const longestGrid = 4000
+const (
+	longestGrid = 1 << 20 // points: two years of minutes; the newest count
+	longestFit  = 4000    // points that models are fitted to, which bounds their time
+)
 
-// grid is a series on a regular grid, oldest first; the last point is observed.
+// grid is a series on a regular grid, oldest first; the first and the last point are observed.
 type grid struct {
 	last     time.Time // of the last point
 	step     time.Duration
 	observed []float64 // NaN where nothing was observed
-	filled   []float64 // gaps carry the last value, for models that need every point; errors are never taken there
+	filled   []float64 // gaps are straight lines, for models that need every point; errors are never taken there
 }
+
+// until is what models see who stand at the end of the first n points: a gap that is not over carries the last value, since
+// a line would show where it leads.
+func (g grid) until(n int) []float64 {
+	if !math.IsNaN(g.observed[n-1]) {
+		return g.filled[:n:n]
+	}
+	y := slices.Clone(g.filled[:n])
+	known := n - 1
+	for math.IsNaN(g.observed[known]) { // the first point is observed
+		known--
+	}
+	for i := known + 1; i < n; i++ {
+		y[i] = y[known]
+	}
+	return y
+}
+
+// from leaves out the first i points and those missing after them.
+func (g grid) from(i int) grid {
+	for math.IsNaN(g.observed[i]) {
+		i++
+	}
+	g.observed, g.filled = g.observed[i:], g.filled[i:]
+	return g
+}
+
+// newest keeps the last n points at most.
+func (g grid) newest(n int) grid { return g.from(max(0, len(g.observed)-n)) }
 
 // commonSteps are what a median is snapped to: clocks drift, intervals are round.
 var commonSteps = []time.Duration{
@@ -40,7 +71,7 @@ func stepOf(in Input, observed []Observation) time.Duration {
 		steps[i] = observed[i+1].Time.Sub(observed[i].Time)
 	}
 	slices.Sort(steps)
-	median := steps[len(steps)/2]
+	median := steps[(len(steps)-1)/2] // of two the shorter: gaps only lengthen
 	for _, common := range commonSteps {
 		if diff := (median - common).Abs(); diff <= common/20 {
 			return common
@@ -53,34 +84,74 @@ func stepOf(in Input, observed []Observation) time.Duration {
 func newGrid(in Input, observed []Observation) grid {
 	step := stepOf(in, observed)
 	last := observed[len(observed)-1].Time
-	n := 1
-	if span := last.Sub(observed[0].Time); span > 0 {
-		n = int(min(span/step+1, longestGrid))
-		if rest := span % step; rest > step/2 && n < longestGrid {
-			n++
-		}
+	back := func(o Observation) int { // in floating point: a difference of times ends at 292 years, half a step on top overflows
+		return int(min(longestGrid, math.Round(float64(last.Sub(o.Time))/float64(step))))
 	}
+	n := min(back(observed[0])+1, longestGrid)
 	g := grid{last: last, step: step, observed: make([]float64, n), filled: make([]float64, n)}
 	for i := range g.observed {
 		g.observed[i] = math.NaN()
 	}
 	for _, o := range observed {
-		back := int((last.Sub(o.Time) + step/2) / step)
-		if back < n {
-			g.observed[n-1-back] = o.Used
+		if b := back(o); b < n {
+			g.observed[n-1-b] = o.Used
 		}
 	}
-	// The grid may begin between two observations; it begins with what was known then.
-	carried := math.NaN()
+	copy(g.filled, g.observed)
+	known := -1
 	for i, v := range g.observed {
-		if !math.IsNaN(v) {
-			carried = v
+		if math.IsNaN(v) {
+			continue
 		}
-		g.filled[i] = carried
+		for j := known + 1; j < i && known >= 0; j++ {
+			share := float64(j-known) / float64(i-known)
+			g.filled[j] = g.observed[known]*(1-share) + v*share
+		}
+		known = i
 	}
-	first := slices.IndexFunc(g.filled, func(v float64) bool { return !math.IsNaN(v) })
-	g.observed, g.filled = g.observed[first:], g.filled[first:]
-	return g
+	return g.from(0)
+}
+
+// thinned keeps each so many-th point, the last among them.
+func (g grid) thinned(steps int) grid {
+	first := (len(g.observed) - 1) % steps
+	t := grid{last: g.last, step: time.Duration(steps) * g.step}
+	for i := first; i < len(g.observed); i += steps {
+		t.observed, t.filled = append(t.observed, g.observed[i]), append(t.filled, g.filled[i])
+	}
+	return t.from(0)
+}
+
+// afterLoad leaves out what was before a bulk load, which is no growth: within the first fortnight, the last rise by a
+// twentieth of today's use or more, ten times what is usual after it, to a level from which use never fell back.
+func (g grid) afterLoad() grid {
+	y := g.filled
+	n := len(y)
+	lowest := make([]float64, n+1) // from there on
+	lowest[n] = math.Inf(1)
+	for i := n - 1; i >= 0; i-- {
+		lowest[i] = min(lowest[i+1], y[i])
+	}
+	highest, load := y[0], 0
+	for i := 1; i < n-4 && i <= int(loadWithin/g.step); i++ { // four changes after it say what is usual
+		rise := y[i] - y[i-1]
+		stays := lowest[i] > max(highest, y[i-1]+rise/2)
+		if stays && rise >= y[n-1]/20 && rise > 10*usualChange(y[i:]) {
+			load = i
+		}
+		highest = max(highest, y[i])
+	}
+	return g.from(load)
+}
+
+const loadWithin = 14 * day
+
+func usualChange(y []float64) float64 {
+	d := differences(y[:min(len(y), 1000)])
+	for i, v := range d {
+		d[i] = math.Abs(v)
+	}
+	return median(d)
 }
 
 // seasons are the periods, in steps, that a series of this step may have.
@@ -125,7 +196,7 @@ func seasonal(y []float64, period int) bool {
 	for _, v := range d {
 		variance += (v - mean) * (v - mean)
 	}
-	if variance == 0 {
+	if variance <= 1e-18*float64(len(d))*mean*mean { // a line, but for rounding
 		return false
 	}
 	autocorrelation := func(lag int) float64 {

@@ -1,6 +1,7 @@
 package forecast
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -8,100 +9,202 @@ import (
 )
 
 const (
-	paths     = 1000
-	leastPath = 90 * day
-	blockDays = 7 // a block of differences keeps a week, a jump and the cleanup after it together
+	paths       = 1000
+	leastPath   = 90 * day
+	longestPath = 100_000 * day // what a time.Duration still holds
+	// A block of past changes keeps a week, a jump and the cleanup after it together.
+	longestBlock = 7
+	// memory is the mean age, in units, of what futures are drawn from: what a volume did years ago it may never do again.
+	memory = 180
 )
 
 // passage is the first-passage distribution of use over simulated paths: when each path first reaches the full level.
 type passage struct {
-	days []float64 // from the origin, sorted; +Inf for a path that does not fill
+	unit  time.Duration
+	units []float64 // from the origin, sorted; +Inf for a path that does not fill
 }
 
-// simulate draws paths that start at used: the combination's course plus differences of the past, drawn in blocks (Künsch,
-// 1989) after their own trimmed mean is taken off, so that ordinary change, jumps and cleanups come as they came before.
-// Use never falls below zero. The whole is daily; a step of less than a day is summed up to days, one of more is spread.
-func simulate(g grid, course []float64, used, full float64, horizon time.Duration, seed uint64) passage {
-	changes := dailyChanges(g)
-	n := int(horizon / day)
-	drift := dailyCourse(g, course, n)
-	random := rand.New(rand.NewPCG(seed, 0x7469_6465_6d61_726b))
-	p := passage{days: make([]float64, paths)}
-	block := min(blockDays, len(changes))
-	for i := range p.days {
-		p.days[i] = math.Inf(1)
-		level, at := used, 0
-		for d := range n {
-			if d%block == 0 {
-				at = random.IntN(len(changes) - block + 1)
-			}
-			change := drift[d] + changes[at+d%block]
-			if level+change >= full {
-				p.days[i] = float64(d) + (full-level)/change // change > 0, since level < full
-				break
-			}
-			level = max(0, level+change)
-		}
+// past is what futures are drawn from, oldest first, by units: days where the step is shorter (as many steps as come
+// nearest), else steps. What lies in gaps is left out.
+type past struct {
+	unit    time.Duration
+	steps   int       // of the grid in a unit
+	levels  []float64 // at the end of each unit
+	ages    []float64 // in units, of the levels: 0 is the last
+	changes []float64 // from the end of the unit before
+	lifts   []float64 // how far the highest use within the unit stood above its end
+}
+
+func pastOf(g grid) past {
+	p := past{steps: 1}
+	if g.step < day {
+		p.steps = int((day + g.step/2) / g.step)
 	}
-	slices.Sort(p.days)
+	p.unit = time.Duration(p.steps) * g.step
+	for i := len(g.observed) - 1; i-p.steps >= 0; i -= p.steps {
+		change := g.observed[i] - g.observed[i-p.steps]
+		if math.IsNaN(change) {
+			continue
+		}
+		lift := 0.
+		for _, v := range g.observed[i-p.steps+1 : i] {
+			if v-g.observed[i] > lift { // never for NaN
+				lift = v - g.observed[i]
+			}
+		}
+		p.levels, p.changes, p.lifts = append(p.levels, g.observed[i]), append(p.changes, change), append(p.lifts, lift)
+		p.ages = append(p.ages, float64((len(g.observed)-1-i)/p.steps))
+	}
+	if len(p.changes) == 0 {
+		p.levels, p.changes, p.lifts, p.ages = []float64{g.observed[len(g.observed)-1]}, []float64{0}, []float64{0}, []float64{0}
+	}
+	slices.Reverse(p.levels)
+	slices.Reverse(p.changes)
+	slices.Reverse(p.lifts)
+	slices.Reverse(p.ages)
 	return p
 }
 
-// dailyChanges are the differences of the past by days, less their trimmed mean. Differences over gaps are left out.
-func dailyChanges(g grid) []float64 {
-	perDay := max(1, int(day/g.step))
-	days := float64(g.step) * float64(perDay) / float64(day)
-	var changes []float64
-	for i := len(g.observed) - 1; i-perDay >= 0; i -= perDay {
-		if change := (g.observed[i] - g.observed[i-perDay]) / days; !math.IsNaN(change) {
-			changes = append(changes, change)
+// block is how many changes are drawn together: fewer where the past is short, or every path would be the same.
+func (p past) block() int { return max(1, min(longestBlock, len(p.changes)/8)) }
+
+// driftError is the standard error of the mean change, from the spread of the blocks' means.
+func (p past) driftError() float64 {
+	block := p.block()
+	n := len(p.changes) / block
+	if n < 2 {
+		return 0
+	}
+	means := make([]float64, n)
+	center := 0.
+	for i := range means {
+		for _, v := range p.changes[i*block : (i+1)*block] {
+			means[i] += v / float64(block)
 		}
+		center += means[i] / float64(n)
 	}
-	if len(changes) == 0 {
-		return []float64{0}
+	squares := 0.
+	for _, m := range means {
+		squares += (m - center) * (m - center)
 	}
-	slices.Reverse(changes)
-	center := trimmedMean(changes)
+	return math.Sqrt(squares / float64(n-1) / float64(n))
+}
+
+// center is what the drift already has of the past changes. Jumps and cleanups lie between their trimmed mean and their
+// mean: a robust course has none of them, another all, and none may be counted twice.
+func (p past) center(drift []float64) float64 {
+	n := len(p.changes)
+	order := make([]int, n)
+	weights := make([]float64, n) // as they are drawn
+	all, mean := 0., 0.
+	for i := range order {
+		order[i] = i
+		weights[i] = math.Exp(-float64(n-1-i) / memory)
+		all += weights[i]
+		mean += weights[i] * p.changes[i]
+	}
+	mean /= all
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(p.changes[a], p.changes[b]) })
+	below, trimmed, kept := 0., 0., 0.
+	for _, i := range order {
+		w := max(0, min(below+weights[i], .8*all)-max(below, .2*all)) // a fifth at each end is left out
+		trimmed, kept = trimmed+w*p.changes[i], kept+w
+		below += weights[i]
+	}
+	trimmed /= kept
+	span := min(len(drift), longestBlock*4)
+	expected := 0.
+	for _, d := range drift[:span] {
+		expected += d / float64(span)
+	}
+	return min(max(expected, min(mean, trimmed)), max(mean, trimmed))
+}
+
+// draws yields indices into the past, in blocks (Künsch, 1989) that begin sooner at a recent change than at an old one.
+func (p past) draws(random *rand.Rand) func() int {
+	block := p.block()
+	starts := len(p.changes) - block + 1
+	at, left := 0, 0
+	return func() int {
+		at++
+		if left == 0 {
+			at, left = starts-1-int(random.ExpFloat64()*memory)%starts, block
+		}
+		left--
+		return at
+	}
+}
+
+// simulate draws paths that start at used, as many units long as drift. Each goes along the combination's course (drift,
+// by unit), off by an error of the mean change, plus changes of the past less their center, so that ordinary change, jumps
+// and cleanups come as they came before. Use never falls below zero. A volume that has been quiet for so many units
+// first stays so: as long again with even odds (P(wait > t) = quiet/(quiet+t), Laplace's rule of succession).
+func simulate(p past, drift []float64, used, full, quiet float64, seed uint64) passage {
+	changes := slices.Clone(p.changes)
+	center := p.center(drift)
 	for i := range changes {
 		changes[i] -= center
 	}
-	return changes
+	wrong := p.driftError()
+	return drawn(p, seed, func(random *rand.Rand, draw func() int) float64 {
+		level, off := used, random.NormFloat64()*wrong
+		wait := quiet * (1/(1-random.Float64()) - 1)
+		for u, d := range drift {
+			if float64(u) < wait {
+				continue
+			}
+			i := draw()
+			next := max(0, level+d+off+changes[i])
+			if peak := next + p.lifts[i]; peak >= full {
+				return float64(u) + (full-level)/(peak-level) // level < full <= peak
+			}
+			level = next
+		}
+		return math.Inf(1)
+	})
 }
 
-// dailyCourse is the change that the combination expects on each of n days.
-func dailyCourse(g grid, course []float64, n int) []float64 {
-	at := func(d float64) float64 { // value at d days ahead, straight between points
-		x := d * float64(day) / float64(g.step)
-		i := int(x)
-		before := g.filled[len(g.filled)-1]
-		if i > 0 {
-			before = course[min(i, len(course))-1]
+// recur draws paths of n units for use that keeps falling back, where sums of changes would wander off: the levels of the
+// past come again, as much higher as the peaks have been rising since, by unit.
+func recur(p past, rise float64, n int, full float64, seed uint64) passage {
+	return drawn(p, seed, func(_ *rand.Rand, draw func() int) float64 {
+		for u := range n {
+			i := draw()
+			if p.levels[i]+p.lifts[i]+rise*(p.ages[i]+float64(u+1)) >= full {
+				return float64(u + 1)
+			}
 		}
-		return before + (x-float64(i))*(course[min(i, len(course)-1)]-before)
+		return math.Inf(1)
+	})
+}
+
+func drawn(p past, seed uint64, path func(*rand.Rand, func() int) float64) passage {
+	random := rand.New(rand.NewPCG(seed, 0x7469_6465_6d61_726b))
+	all := passage{unit: p.unit, units: make([]float64, paths)}
+	for i := range all.units {
+		all.units[i] = path(random, p.draws(random))
 	}
-	drift := make([]float64, n)
-	for d := range drift {
-		drift[d] = at(float64(d+1)) - at(float64(d))
-	}
-	return drift
+	slices.Sort(all.units)
+	return all
 }
 
 // probability is the share of paths that fill within so many days.
 func (p passage) probability(days float64) float64 {
-	n, _ := slices.BinarySearchFunc(p.days, days, func(d, limit float64) int {
-		if d <= limit {
+	limit := days * float64(day) / float64(p.unit)
+	n, _ := slices.BinarySearchFunc(p.units, limit, func(u, limit float64) int {
+		if u <= limit {
 			return -1
 		}
 		return 1
 	})
-	return float64(n) / float64(len(p.days))
+	return float64(n) / float64(len(p.units))
 }
 
 // by is the time by which a share of the paths is full; zero when that share does not fill.
 func (p passage) by(origin time.Time, share float64) time.Time {
-	d := p.days[int(math.Ceil(share*float64(len(p.days))))-1]
-	if math.IsInf(d, 1) {
+	u := p.units[int(math.Ceil(share*float64(len(p.units))))-1]
+	if math.IsInf(u, 1) {
 		return time.Time{}
 	}
-	return origin.Add(time.Duration(d * float64(day)))
+	return origin.Add(time.Duration(u * float64(p.unit)))
 }

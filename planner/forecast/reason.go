@@ -31,85 +31,117 @@ const (
 	leastPast   = 7 * day
 	leastPoints = 7
 	recent      = 28 * day
+	// idleShare of what is free, at most, an idle volume moves in four weeks: at that rate it would fill in 770 years.
+	idleShare      = 1e-4
+	sawtoothWindow = 120 * day
+	sawtoothPoints = 20
 )
 
+// window is the last part of the grid: so long, and at least so many points.
+func (g grid) window(length time.Duration, points int) grid {
+	return g.newest(max(points, int(length/g.step)))
+}
+
 // withhold says why a date would be a guess; empty when it would not. It does not know of paths.
-func withhold(g grid, origin time.Time, now time.Time, growth float64) Reason {
+func withhold(g grid, origin Observation, quiet int, now time.Time, back fallsBack, growth float64) Reason {
 	observed := 0
 	for _, v := range g.observed {
 		if !math.IsNaN(v) {
 			observed++
 		}
 	}
-	span := time.Duration(len(g.observed)-1) * g.step
-	tail := g.observed[max(0, len(g.observed)-max(4, int(recent/g.step))):]
 	switch {
-	case !now.IsZero() && now.Sub(origin) > staleAfter:
+	case !now.IsZero() && now.Sub(origin.Time) > staleAfter:
 		return ReasonStale
-	case span < leastPast-g.step || observed < leastPoints:
-		return ReasonNewVolume
-	case mostlyMissing(tail):
+	case mostlyMissing(g, origin.Time):
 		return ReasonGap
-	case constant(tail):
+	case origin.Time.Sub(g.last) < staleAfter && span(g) < leastPast-g.step || observed < leastPoints:
+		return ReasonNewVolume
+	case quiet > 0:
 		return ReasonIdle
-	case sawtooth(g.filled[max(0, len(g.filled)-max(20, int(90*day/g.step))):]):
+	case back.falls && back.lopsided:
 		return ReasonSawtooth
-	case growth < 0:
+	case -growth*float64(leastPath/day) > .01*origin.Used:
 		return ReasonShrinking
 	}
 	return ""
 }
 
-func mostlyMissing(v []float64) bool {
-	missing := 0
-	for _, x := range v {
-		if math.IsNaN(x) {
+func span(g grid) time.Duration { return time.Duration(len(g.observed)-1) * g.step }
+
+// mostlyMissing says whether less than half of the last four weeks before the origin was observed, or of the whole past where
+// that is shorter.
+func mostlyMissing(g grid, origin time.Time) bool {
+	silent := int(max(0, origin.Sub(g.last)-g.step) / g.step) // a day is stamped at its start, so one more step is usual
+	points := max(4, int(recent/g.step))
+	if silent >= points {
+		return true
+	}
+	tail := g.observed[max(0, len(g.observed)-(points-silent)):]
+	missing := silent
+	for _, v := range tail {
+		if math.IsNaN(v) {
 			missing++
 		}
 	}
-	return 2*missing > len(v)
+	return 2*missing > len(tail)+silent
 }
 
-func constant(v []float64) bool {
-	first := math.NaN()
-	for _, x := range v {
-		if math.IsNaN(first) {
-			first = x
+// quietSteps is for how many steps use has kept within a ten-thousandth of what is free until now; 0 when for less than four
+// weeks.
+func quietSteps(g grid, used, free float64) int {
+	low, high, n := used, used, 0
+	for i := len(g.filled) - 1; i >= 0; i-- {
+		low, high = min(low, g.filled[i]), max(high, g.filled[i])
+		if high-low > idleShare*free {
+			break
 		}
-		if !math.IsNaN(x) && x != first {
-			return false
-		}
+		n++
 	}
-	return true
+	if n < min(len(g.filled), max(4, int(recent/g.step))) {
+		return 0
+	}
+	return n
 }
 
-// sawtooth says whether use keeps falling back: at least three falls, each of at least a third of the window's range, that
-// take back nearly all that rose, while neither the peaks nor the floors of the halves have moved by a fifth of that range.
-func sawtooth(y []float64) bool {
+// fallsBack is what falling found.
+type fallsBack struct {
+	falls    bool    // use keeps falling back to where it was
+	lopsided bool    // and rises in many small changes while it falls in few, or the other way round
+	rise     float64 // of the peaks, by step
+}
+
+// falling says whether use keeps falling back: at least three falls, each of at least a third of the window's range, while
+// neither the peaks nor the floors of the halves have moved by a fifth of that range.
+func falling(y []float64) fallsBack {
 	low, high := minMax(y)
 	span := high - low
-	if span <= 0 {
-		return false
+	half := len(y) / 2
+	if span <= 0 || half == 0 {
+		return fallsBack{}
 	}
-	falls, rose, fell, peak := 0, 0., 0., y[0]
+	falls, ups, downs, peak := 0, 0, 0, y[0]
 	for i := 1; i < len(y); i++ {
-		change := y[i] - y[i-1]
-		if change > 0 {
-			rose += change
-			peak = y[i]
-		} else {
-			fell -= change
+		switch change := y[i] - y[i-1]; {
+		case change > 0:
+			ups++
+			peak = max(peak, y[i])
+		case change < 0:
+			downs++
 			if peak-y[i] >= span/3 {
 				falls++
 				peak = y[i]
 			}
 		}
 	}
-	half := len(y) / 2
 	lowBefore, highBefore := minMax(y[:half])
 	lowAfter, highAfter := minMax(y[half:])
 	still := math.Abs(lowAfter-lowBefore) <= span/5 && math.Abs(highAfter-highBefore) <= span/5
-	return falls >= 3 && fell >= .8*rose && still
+	return fallsBack{
+		falls:    falls >= 3 && still,
+		lopsided: 2*max(ups, downs) >= 3*min(ups, downs),
+		rise:     (highAfter - highBefore) / float64(half),
+	}
 }
 
 func minMax(y []float64) (low, high float64) {

@@ -1,0 +1,267 @@
+package forecast
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+)
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// valid asserts what holds of every forecast, whatever the series.
+func valid(t *testing.T, f Forecast, in Input, opt Options) {
+	t.Helper()
+	if len(f.Points) != opt.Steps && opt.Steps > 0 {
+		t.Fatalf("%d points, want %d", len(f.Points), opt.Steps)
+	}
+	limit := math.Inf(1)
+	if f.Capacity > 0 {
+		limit = f.Capacity
+	} else if !math.IsNaN(f.Capacity) {
+		t.Fatalf("capacity %v", f.Capacity)
+	}
+	before := time.Time{}
+	for k, p := range f.Points {
+		if !finite(p.Forecast) || !finite(p.Lower) || !finite(p.Upper) || p.Lower > p.Forecast || p.Forecast > p.Upper || p.Lower < 0 || p.Upper > limit {
+			t.Fatalf("point %d is %+v of %v", k+1, p, f.Capacity)
+		}
+		if !p.Time.After(before) {
+			t.Fatalf("point %d at %v comes after %v", k+1, p.Time, before)
+		}
+		before = p.Time
+	}
+	if !finite(f.GrowthPerDay) || !isUse(f.Used) || f.Step < time.Second && in.Step == 0 || f.Method == "" || f.Reason == "" {
+		t.Fatalf("%+v", f)
+	}
+	b := f.Backtest
+	if known := b.Origins > 0; finite(b.MASE) != known || finite(b.Coverage) != known || finite(b.Bias) != known {
+		t.Fatalf("backtest %+v", b)
+	}
+	sum := 0.
+	for _, w := range f.Weights {
+		if !(w.Share >= 0) {
+			t.Fatalf("weights %v", f.Weights)
+		}
+		sum += w.Share
+	}
+	if !near(sum, 1, 1e-9) {
+		t.Fatalf("weights sum to %v: %v", sum, f.Weights)
+	}
+	validTimeToFull(t, f)
+}
+
+func validTimeToFull(t *testing.T, f Forecast) {
+	t.Helper()
+	ttf := f.TimeToFull
+	p7, p30, p90 := ttf.Probability7, ttf.Probability30, ttf.Probability90
+	if math.IsNaN(f.Capacity) {
+		if ttf.Reason != ReasonNoCapacity || !math.IsNaN(p7) || !math.IsNaN(p30) || !math.IsNaN(p90) || !ttf.P10.IsZero() || !ttf.P50.IsZero() || !ttf.P90.IsZero() {
+			t.Fatalf("without a capacity: %+v", ttf)
+		}
+		return
+	}
+	if !(0 <= p7 && p7 <= p30 && p30 <= p90 && p90 <= 1) {
+		t.Fatalf("probabilities %v %v %v", p7, p30, p90)
+	}
+	dates := []time.Time{ttf.P10, ttf.P50, ttf.P90}
+	if withheld := ttf.Reason != "" && ttf.Reason != ReasonFull; withheld != ttf.P10.IsZero() {
+		t.Fatalf("reason %q with P10 %v", ttf.Reason, ttf.P10)
+	}
+	for i, d := range dates {
+		if i > 0 && !d.IsZero() && (dates[i-1].IsZero() || d.Before(dates[i-1])) {
+			t.Fatalf("dates %v", dates)
+		}
+		if !d.IsZero() && d.Before(f.Origin) {
+			t.Fatalf("date %v before the origin %v", d, f.Origin)
+		}
+	}
+	if !ttf.P10.IsZero() {
+		within := ttf.P10.Sub(f.Origin) <= 30*day
+		if within != (p30 >= .1) {
+			t.Fatalf("P10 in %v days, P(30 d) = %v", ttf.P10.Sub(f.Origin).Hours()/24, p30)
+		}
+	}
+	if (ttf.Reason == ReasonFull) != (f.Used >= ttf.full(f)) && ttf.Reason == ReasonFull {
+		t.Fatalf("full with %v of %v", f.Used, f.Capacity)
+	}
+}
+
+// full is not known to the result; a full volume has its dates at the origin.
+func (ttf TimeToFull) full(f Forecast) float64 {
+	if ttf.P90.Equal(f.Origin) && ttf.Probability7 == 1 {
+		return 0
+	}
+	return math.Inf(1)
+}
+
+func TestComputeRefusesASeriesWithoutAnyUse(t *testing.T) {
+	for name, in := range map[string]Input{
+		"nothing": {},
+		"gaps":    {Observations: []Observation{{start, math.NaN(), 5}, {start.Add(day), math.Inf(1), 5}, {start.Add(2 * day), -1, 5}, {start.Add(3 * day), 1e101, 5}}},
+	} {
+		if f, err := Compute(in, Options{Steps: 3}); err == nil {
+			t.Errorf("%s: %+v, want an error", name, f)
+		}
+	}
+}
+
+func TestComputeTakesWhatIsNoUseForAGap(t *testing.T) {
+	clean := every(day, 1, 2, math.NaN(), 4, 5, 6, 7, 8, 9, 10, 12, 11)
+	dirty := slices.Insert(slices.Clone(clean), 2, Observation{start.Add(2 * day), math.Inf(1), math.Inf(1)})
+	dirty = append(dirty, Observation{start.Add(20 * day), -5, -5})
+	a, _ := Compute(Input{Observations: clean}, Options{Steps: 5})
+	b, _ := Compute(Input{Observations: dirty}, Options{Steps: 5})
+	if !slices.Equal(a.Points, b.Points) || !a.Origin.Equal(b.Origin) {
+		t.Errorf("%v and %v", a.Points, b.Points)
+	}
+}
+
+func TestDefaultsAreADailyYearToFull(t *testing.T) {
+	f, err := Compute(Input{Observations: every(day, 1, 2, 3, 4)}, Options{})
+	if err != nil || len(f.Points) != 365 {
+		t.Fatalf("%d points, %v", len(f.Points), err)
+	}
+	if f, err = Compute(Input{Observations: at(0, 1, 2, 3)}, Options{}); err != nil || len(f.Points) != longestCourse {
+		t.Errorf("seconds: %d points, %v; want %d at most", len(f.Points), err, longestCourse)
+	}
+}
+
+func TestTheSeedDecidesThePaths(t *testing.T) {
+	in := Input{Observations: kinds()[0].observations(rand.New(rand.NewPCG(8, 8)))}
+	a, _ := Compute(in, Options{Steps: 5, Seed: 1})
+	b, _ := Compute(in, Options{Steps: 5, Seed: 1})
+	c, _ := Compute(in, Options{Steps: 5, Seed: 2})
+	if !reflect.DeepEqual(a, b) {
+		t.Error("the same input and seed gave two forecasts")
+	}
+	if a.TimeToFull == c.TimeToFull || !slices.Equal(a.Points, c.Points) {
+		t.Error("another seed must change the paths and nothing else")
+	}
+}
+
+func TestAStraightLineIsContinued(t *testing.T) {
+	f, err := Compute(Input{Observations: every(day, rising(100, 5, 100)...)}, Options{Steps: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, p := range f.Points {
+		if want := 100 + 5*float64(100+k); !near(p.Forecast, want, 1e-3) {
+			t.Fatalf("step %d: %v, want %v", k+1, p.Forecast, want)
+		}
+	}
+	if !near(f.GrowthPerDay, 5, 1e-3) {
+		t.Errorf("growth %v a day, want 5", f.GrowthPerDay)
+	}
+}
+
+func TestExtremesStayFiniteAndInOrder(t *testing.T) {
+	far := []Observation{{time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), 5, 10}, {time.Date(2200, 12, 31, 0, 0, 0, 0, time.UTC), 6, 10}}
+	three := []Observation{far[0], {time.Date(1900, 1, 2, 0, 0, 0, 0, time.UTC), 7, 10}, far[1]}
+	scaled := func(f float64, capacity float64) []Observation {
+		o := every(day, 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4, 6, 2, 6, 4, 3)
+		for i := range o {
+			o[i].Used, o[i].Capacity = o[i].Used*f, capacity*f
+		}
+		return o
+	}
+	for _, tc := range []struct {
+		name string
+		in   Input
+		opt  Options
+	}{
+		{"three centuries", Input{Observations: far}, Options{Steps: 5}},
+		{"a day and three centuries", Input{Observations: three}, Options{Steps: 5}},
+		{"many long steps", Input{Observations: far}, Options{Steps: 1000}},
+		{"many weeks", Input{Observations: every(7*day, 1, 2, 3, 5, 4, 6, 7, 9)}, Options{Steps: 100_000}},
+		{"many hours", Input{Observations: every(time.Hour, rising(5, .1, 300)...)}, Options{Steps: 100_000}},
+		{"huge", Input{Observations: scaled(1e99, math.NaN())}, Options{Steps: 400}},
+		{"huge of a huge capacity", Input{Observations: scaled(1e98, 20)}, Options{Steps: 400}},
+		{"petabytes", Input{Observations: scaled(1e15, 12)}, Options{Steps: 400}},
+		{"tiny", Input{Observations: scaled(1e-300, 12)}, Options{Steps: 400}},
+		{"smallest", Input{Observations: scaled(5e-324, 12)}, Options{Steps: 400}},
+		{"all zero", Input{Observations: scaled(0, math.NaN())}, Options{Steps: 400}},
+		{"zero of something", Input{Observations: []Observation{{start, 0, 5}, {start.Add(day), 0, 5}}}, Options{Steps: 400}},
+		{"more than there is", Input{Observations: scaled(1, 2)}, Options{Steps: 400}},
+		{"a far horizon", Input{Observations: scaled(1, 1e9)}, Options{Steps: 1, Horizon: math.MaxInt64}},
+		{"a horizon below a step", Input{Observations: scaled(1, 1e9)}, Options{Horizon: time.Second}},
+		{"a small full level", Input{Observations: scaled(1, 1e9)}, Options{Steps: 9, FullLevel: 1e-12}},
+		{"an extreme level", Input{Observations: scaled(1, 10)}, Options{Steps: 9, Level: 1 - 1e-16}},
+		{"newest after centuries", Input{Observations: scaled(1, 10), Newest: &far[1]}, Options{Steps: 9}},
+		{"newest before", Input{Observations: scaled(1, 10), Newest: &far[0]}, Options{Steps: 9}},
+		{"a given step of a nanosecond", Input{Observations: scaled(1, 10), Step: 1}, Options{Steps: 9}},
+		{"a given step of centuries", Input{Observations: scaled(1, 10), Step: math.MaxInt64}, Options{Steps: 9}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f, err := Compute(tc.in, tc.opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			valid(t, f, tc.in, tc.opt)
+		})
+	}
+}
+
+// FuzzCompute reads a series from bytes: two for the time since the point before (in steps, most of them one) and the
+// change, in shares of scale.
+func FuzzCompute(f *testing.F) {
+	walk := make([]byte, 300)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range walk {
+		walk[i] = byte(r.Uint32())
+	}
+	saw := make([]byte, 240)
+	for i := range saw {
+		saw[i] = map[bool]byte{true: 250, false: 10}[i/2%7 == 6]
+	}
+	f.Add([]byte{1, 1}, int64(86400), 1., 100., 30, .95, 1., int64(0))
+	f.Add(walk, int64(86400), 1e12, 5e13, 90, .95, .95, int64(50_000))
+	f.Add(walk, int64(3600), 1., math.NaN(), 48, .8, 1., int64(0))
+	f.Add(saw, int64(86400), 1e9, 3e10, 7, .99, .9, int64(1e9))
+	f.Add(walk[:12], int64(604800), 1e98, 1e99, 500, .5, .5, int64(-5))
+	f.Add(walk[:40], int64(4e9), 5e-324, 1e-300, 3, .01, 1., int64(9e9))
+	f.Add(saw[:60], int64(1), 0., 1., 2000, .95, 1., int64(1))
+	f.Fuzz(func(t *testing.T, data []byte, step int64, scale, capacity float64, steps int, level, fullLevel float64, newest int64) {
+		if len(data) > 2000 || steps < 0 || steps > 3000 || step < 1 || step > 9e9 || newest < -9e9 || newest > 9e9 ||
+			!(level > 0 && level < 1) || !(fullLevel > 0 && fullLevel <= 1) || !finite(scale) {
+			t.Skip()
+		}
+		in, at, used := Input{}, start, 0.
+		for ; len(data) >= 2; data = data[2:] {
+			ahead := int64(1)
+			if data[0] > 240 {
+				ahead += int64(data[0] - 240)
+			}
+			at = time.Unix(at.Unix()+ahead*step, int64(data[0])).UTC()
+			if at.Year() > 9000 {
+				break
+			}
+			used = max(0, used+float64(int8(data[1]))*scale)
+			o := Observation{at, used, capacity}
+			if data[0] == 240 {
+				o.Used = math.NaN()
+			}
+			in.Observations = append(in.Observations, o)
+		}
+		if len(in.Observations) == 0 {
+			t.Skip()
+		}
+		if newest != 0 {
+			in.Newest = &Observation{time.Unix(at.Unix()+newest, 0).UTC(), used, math.NaN()}
+		}
+		opt := Options{Steps: steps, Level: level, FullLevel: fullLevel, Horizon: 400 * day, Now: at.Add(day), Seed: binary.LittleEndian.Uint64(append(data, make([]byte, 8)...))}
+		result, err := Compute(in, opt)
+		if err != nil {
+			for _, o := range in.Observations {
+				if isUse(o.Used) {
+					t.Fatalf("%v, and yet %v is a use", err, o.Used)
+				}
+			}
+			return
+		}
+		valid(t, result, in, opt)
+	})
+}

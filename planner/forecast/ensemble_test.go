@@ -1,0 +1,149 @@
+package forecast
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func TestWeightsAreTheFourthPowerOfTheErrorsRatio(t *testing.T) {
+	sameValues(t, weightsOf([]float64{1, 2}), []float64{16. / 17, 1. / 17})
+	sameValues(t, weightsOf([]float64{0, 2, 0}), []float64{.5, 0, .5})
+	sameValues(t, weightsOf([]float64{0, 0}), []float64{.5, .5})
+}
+
+func TestOneJumpDoesNotDrownTheOtherOrigins(t *testing.T) {
+	nan := math.NaN()
+	// Errors 1 and 3 before a calm stretch, 1001 and 1003 before a jump: the first says as much as the second.
+	calm := relativeErrors([][]float64{{1, 0}, {3, 0}}, []float64{0, nan})
+	jump := relativeErrors([][]float64{{-1, 0}, {-3, 0}}, []float64{1000, nan})
+	sameValues(t, calm, []float64{.5, 1.5})
+	sameValues(t, jump, []float64{1001. / 1002, 1003. / 1002})
+	sameValues(t, relativeErrors([][]float64{{1}, {3}}, []float64{nan}), []float64{0, 0})
+}
+
+func TestCombinationIsWeightedMeanOrMedian(t *testing.T) {
+	f := [][]float64{{1, 10}, {2, 20}, {9, 90}}
+	e := ensemble{weights: []float64{.5, .25, .25}}
+	sameValues(t, e.combine(f), []float64{3.25, 32.5})
+	e.weights = nil
+	sameValues(t, e.combine(f), []float64{2, 20})
+}
+
+// spy is a last value that notes what it was shown.
+func spy(seen *[][]float64) model {
+	return model{"spy", 1, func(y []float64, h int) []float64 {
+		*seen = append(*seen, slices.Clone(y))
+		return lastValue(y, h)
+	}}
+}
+
+func TestModelsSeeThePastOfTheirOriginAlone(t *testing.T) {
+	y := rising(0, 1, 100)
+	for i := range y {
+		y[i] += math.Sin(float64(i * i))
+	}
+	y[88], y[89], y[90], y[91] = math.NaN(), math.NaN(), math.NaN(), math.NaN() // a gap over the newest origin
+	var seen [][]float64
+	e := ensemble{models: []model{spy(&seen), {"drift", 3, robustDrift}}, horizon: 10, spacing: 5, origins: 4, scale: 1}
+	e.weigh(newGrid(Input{}, every(day, y...)))
+	y[88], y[89] = y[87], y[87]
+	if len(seen) != 4 {
+		t.Fatalf("%d origins, want 4", len(seen))
+	}
+	for o, past := range seen {
+		if want := y[:90-5*o]; !slices.Equal(past, want) {
+			t.Errorf("origin %d saw %d points, want the first %d", o, len(past), len(want))
+		}
+	}
+}
+
+func TestErrorsOfAnOriginAreWeighedByTheOthers(t *testing.T) {
+	// Two origins a step apart. The first model is right at the newer one, the second at the older: each is trusted
+	// where it is wrong, so both errors are the wrong model's.
+	constant := func(v float64) model {
+		return model{"constant", 1, func(_ []float64, h int) []float64 { return line(v, 0, h) }}
+	}
+	y := append(rising(0, 0, 10), 5, 8)
+	e := ensemble{models: []model{constant(8), constant(5)}, horizon: 1, spacing: 1, origins: 2, scale: 1}
+	e.weigh(newGrid(Input{}, every(day, y...)))
+	sameValues(t, e.errors[0], []float64{8 - 5, 5 - 8})
+	sameValues(t, e.weights, []float64{.5, .5})
+	if !near(e.absolute, 3, 1e-12) || !near(e.bias(), 0, 1e-12) {
+		t.Errorf("mean absolute error %v and bias %v, want 3 and 0", e.absolute, e.bias())
+	}
+}
+
+func TestErrorsAreNotTakenInGaps(t *testing.T) {
+	nan := math.NaN()
+	y := append(rising(0, 1, 30), nan, nan, 99, nan, nan, 50)
+	e := ensemble{models: []model{{"last_value", 1, lastValue}, {"drift", 3, robustDrift}}, horizon: 6, spacing: 3, origins: 2, scale: 1}
+	e.weigh(newGrid(Input{}, every(day, y...)))
+	// Points 30 to 35 are seen at 32 and 35 alone; the older origin's six, 27 to 32, but at 30 and 31.
+	for k, want := range []int{1, 1, 2, 0, 0, 2} {
+		if got := len(e.errors[k]); got != want {
+			t.Errorf("step %d has %d errors, want %d", k+1, got, want)
+		}
+	}
+}
+
+func TestMethodFollowsTheLengthOfThePast(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	noisy := func(n int) []float64 {
+		y := rising(100, 1, n)
+		for i := range y {
+			y[i] += r.Float64()
+		}
+		return y
+	}
+	for _, tc := range []struct {
+		name   string
+		y      []float64
+		method string
+		reason Reason
+	}{
+		{"one", noisy(1), "last_value", ReasonShort},
+		{"two", noisy(2), "last_value", ReasonShort},
+		{"three", noisy(3), "last_value", ReasonShort},
+		{"four", noisy(4), "median", ReasonFewOrigins},
+		{"ten", noisy(10), "median", ReasonFewOrigins},
+		{"twenty", noisy(20), "ensemble", ReasonWeighed},
+		{"two equal", rising(7, 0, 2), "last_value", ReasonShort},
+		{"a constant", rising(7, 0, 50), "last_value", ReasonConstant},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e := newEnsemble(newGrid(Input{}, every(day, tc.y...)), 7)
+			if e.method != tc.method || e.reason != tc.reason {
+				t.Errorf("%s because %s, want %s because %s", e.method, e.reason, tc.method, tc.reason)
+			}
+			sum := 0.
+			for i, w := range e.shares() {
+				sum += w.Share
+				if i > 0 && w.Share > e.shares()[i-1].Share {
+					t.Errorf("shares are not sorted: %v", e.shares())
+				}
+			}
+			if !near(sum, 1, 1e-12) {
+				t.Errorf("shares sum to %v", sum)
+			}
+		})
+	}
+}
+
+func TestWeightGoesToTheModelOfTheSeries(t *testing.T) {
+	e := newEnsemble(newGrid(Input{}, every(day, rising(0, 5, 100)...)), 14)
+	for _, w := range e.shares() {
+		if trend := w.Model == "drift" || w.Model == "theil_sen"; !trend && w.Share > .01 {
+			t.Errorf("%s has %v of a straight line", w.Model, w.Share)
+		}
+	}
+	var saw []float64
+	for i := range 140 {
+		saw = append(saw, float64(100*(i%7)))
+	}
+	e = newEnsemble(newGrid(Input{}, every(day, saw...)), 14)
+	if best := e.shares()[0]; best.Model[:8] != "seasonal" {
+		t.Errorf("%v leads for a sawtooth of a week, want a seasonal model", best)
+	}
+}
