@@ -20,10 +20,10 @@ type Point struct {
 	Time        time.Time // written in whole seconds
 }
 
-// Field is one value of a point: an int64 or a float64 (InfluxDB 1.8 refuses unsigned integers).
+// Field is one value of a point.
 type Field struct {
 	Key   string
-	Value any
+	Value any // int64, float64 or string; InfluxDB 1.8 refuses unsigned integers
 }
 
 // Int makes an integer field.
@@ -44,8 +44,11 @@ func Flag(key string, v bool) Field {
 }
 
 // Encode writes the point as one line without a line end, its time in seconds. It fails on a point without fields, on
-// a name that line protocol cannot carry and on values that are not finite.
+// a name that line protocol cannot carry and on values that are not finite or of another type.
 func Encode(p Point) (string, error) {
+	if strings.HasPrefix(p.Measurement, "#") {
+		return "", fmt.Errorf("write %s: a line that begins with # is a comment", p.Measurement)
+	}
 	var e lineprotocol.Encoder
 	e.SetPrecision(lineprotocol.Second)
 	e.StartLine(p.Measurement)
@@ -55,7 +58,7 @@ func Encode(p Point) (string, error) {
 		}
 	}
 	for _, f := range p.Fields {
-		v, ok := lineprotocol.NewValue(f.Value)
+		v, ok := fieldValue(f.Value)
 		if !ok {
 			return "", fmt.Errorf("write %s: field %s: %v (%T) cannot be stored", p.Measurement, f.Key, f.Value, f.Value)
 		}
@@ -66,6 +69,15 @@ func Encode(p Point) (string, error) {
 		return "", fmt.Errorf("write %s: %w", p.Measurement, err)
 	}
 	return strings.TrimSuffix(string(e.Bytes()), "\n"), nil
+}
+
+func fieldValue(v any) (lineprotocol.Value, bool) {
+	switch v.(type) {
+	case int64, float64, string:
+		return lineprotocol.NewValue(v)
+	default:
+		return lineprotocol.Value{}, false
+	}
 }
 
 // spelled are the blanks that line protocol cannot carry, as Telegraf writes them.

@@ -31,29 +31,28 @@ const (
 
 // Open opens path for writing, makes it and its directory where they are missing, and brings its schema up to date: schema
 // is the list of migrations, each run once, in order, in a transaction of its own. A file with a newer schema is an error.
-// A damaged file is ErrCorrupt.
+// A damaged file is ErrCorrupt, one that may not be written fs.ErrPermission.
 func Open(ctx context.Context, path string, schema []string) (*sql.DB, error) {
-	dir := filepath.Dir(path)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o770); err != nil {
-			return nil, err
-		}
-		if err := os.Chmod(dir, dirMode); err != nil { // whatever the umask was
-			return nil, err
-		}
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
-	if err != nil {
+	if err := create(path); err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err == nil && info.Size() == 0 {
-		// SQLite gives its other files the mode of this one.
-		if err := f.Chmod(fileMode); err != nil {
-			f.Close()
-			return nil, err
+	// SQLite waits for other processes but where it fears a deadlock: two that turn a new file to WAL at once, for example.
+	patience, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	for wait := time.Millisecond; ; wait = min(2*wait, time.Second) {
+		db, err := openOnce(ctx, path, schema)
+		if codeOf(err)&0xff != lib.SQLITE_BUSY {
+			return db, explain(path, os.O_RDWR, err)
+		}
+		select {
+		case <-patience.Done():
+			return nil, explain(path, os.O_RDWR, err)
+		case <-time.After(wait):
 		}
 	}
-	f.Close()
+}
+
+func openOnce(ctx context.Context, path string, schema []string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}}))
 	if err != nil {
 		return nil, err
@@ -62,22 +61,41 @@ func Open(ctx context.Context, path string, schema []string) (*sql.DB, error) {
 	db.SetMaxOpenConns(1)
 	if err := migrate(ctx, db, schema); err != nil {
 		db.Close()
-		return nil, fmt.Errorf("open %s: %w", path, classify(err))
+		return nil, err
 	}
 	return db, nil
 }
 
+// create makes an empty file, and its directory, where they are missing. A file that is there is not opened: closing it would
+// take away the locks that this process may hold on it through SQLite (fcntl(2) says so).
+func create(path string) error {
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o770); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, dirMode); err != nil { // whatever the umask was
+			return err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// SQLite gives its other files the mode of this one.
+	return errors.Join(f.Chmod(fileMode), f.Close())
+}
+
 // OpenReadOnly opens an existing file for reading; its schema must be at schemaVersion. A missing file is
-// fs.ErrNotExist, one that may not be read fs.ErrPermission.
+// fs.ErrNotExist; one that may not be read, or whose directory may not be written while no writer has it open, is
+// fs.ErrPermission. A damaged file is ErrCorrupt.
 func OpenReadOnly(ctx context.Context, path string, schemaVersion int) (*sql.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	f.Close()
 	db, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"ro"}}))
 	if err != nil {
 		return nil, err
@@ -89,14 +107,31 @@ func OpenReadOnly(ctx context.Context, path string, schemaVersion int) (*sql.DB,
 	}
 	if err != nil {
 		db.Close()
-		return nil, fmt.Errorf("open %s: %w", path, classify(err))
+		return nil, explain(path, os.O_RDONLY, err)
 	}
 	return db, nil
 }
 
+// explain says what keeps a file from being opened; SQLite names no cause.
+func explain(path string, flag int, err error) error {
+	switch codeOf(err) & 0xff {
+	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_PERM:
+		f, cause := os.OpenFile(path, flag, 0)
+		if cause != nil {
+			return cause
+		}
+		f.Close()
+		return fmt.Errorf("open %s: %w in its directory, where SQLite keeps its -wal and -shm files: %w", path, fs.ErrPermission, err)
+	}
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, classify(err))
+	}
+	return nil
+}
+
 // OpenInMemory opens a database that ends with the process.
 func OpenInMemory(ctx context.Context, schema []string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", ":memory:")
+	db, err := sql.Open("sqlite", "file::memory:?_pragma=foreign_keys(1)")
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +191,19 @@ func migrateOne(ctx context.Context, db *sql.DB, schema []string) (done bool, er
 	return false, tx.Commit()
 }
 
-func classify(err error) error {
+// codeOf is the driver's extended error code, 0 for other errors.
+func codeOf(err error) int {
 	var e *driver.Error
 	if errors.As(err, &e) {
-		switch e.Code() & 0xff {
-		case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
-			return fmt.Errorf("%w: %w", ErrCorrupt, err)
-		}
+		return e.Code()
+	}
+	return 0
+}
+
+func classify(err error) error {
+	switch codeOf(err) & 0xff {
+	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
 }

@@ -24,7 +24,7 @@ var meanings = map[string]string{
 	atLeast:                              "one future in ten is full by then; the likely date is beyond the horizon",
 	string(forecast.ReasonFull):          "its use has reached the level that counts as full",
 	string(forecast.ReasonNewVolume):     "too short a past for a date: it comes after a week of samples",
-	string(forecast.ReasonIdle):          "its use has not changed for weeks",
+	string(forecast.ReasonIdle):          "its use has hardly changed for weeks",
 	string(forecast.ReasonSawtooth):      "its use keeps falling back to a level: a date would be a guess",
 	string(forecast.ReasonGap):           "too much of the recent past is missing for a date",
 	string(forecast.ReasonStale):         "no sample for more than three days: is its agent running?",
