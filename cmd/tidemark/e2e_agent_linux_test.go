@@ -79,7 +79,7 @@ func TestAgentKilledAtAnyMoment(t *testing.T) {
 
 func TestAgentEndedWhileItStarts(t *testing.T) {
 	t.Parallel()
-	h := newHome(t, "")
+	h := newHome(t, "agent: {every: 1s, "+onlyRoot+"}\n")
 	p := h.start(t, []string{"agent"})
 	p.waits(t, "the file of the history", func() bool { return size(h.history()) >= 0 })
 	p.ends(t, syscall.SIGTERM)

@@ -30,7 +30,7 @@ func TestTwoAgentsOnOneDataDirectory(t *testing.T) {
 	for _, p := range agents {
 		p.ends(t, syscall.SIGTERM)
 	}
-	h.wantAgreement(t, server, bucket, 3)
+	h.wantSameMoments(t, server, bucket, 3)
 	for _, p := range agents {
 		if log := p.stderr.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
 			t.Errorf("the two disturb one another:\n%s", log)
