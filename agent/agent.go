@@ -59,12 +59,17 @@ const pruneEvery = time.Hour
 // keepUnrecorded bounds the samplings that wait in memory while the store cannot take them.
 const keepUnrecorded = 1000
 
+// NoVolume is said where there is nothing to sample, as in a container that has its root alone.
+const NoVolume = "no filesystem is mounted here but those that agent.exclude leaves out (see tidemark config show)"
+
 // Agent samples a host.
 type Agent struct {
 	opt        Options
 	unrecorded []batch // oldest first
 	lost       int64   // batches given up because the store stayed unusable
 	pruned     time.Time
+
+	idle bool // there is nothing to sample
 
 	// What is wrong now; each is told when it begins and when it is over, and hides none of the others.
 	unsampled, unwritten, unpruned bool
@@ -141,6 +146,10 @@ func (a *Agent) Once(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the volumes: %w", err)
 	}
+	if len(samples) == 0 && !a.idle {
+		a.opt.Log.Warn(NoVolume)
+	}
+	a.idle = len(samples) == 0
 	lines, err := a.lines(ctx, now, samples, a.opt.Now().Sub(started))
 	if began, _ := turn(ctx, &a.unwritten, err); began {
 		a.opt.Log.Warn("some lines for InfluxDB cannot be written; the others are", "error", err)

@@ -173,3 +173,27 @@ func TestOneTroubleHidesNoOther(t *testing.T) {
 		}
 	})
 }
+
+// bare is a host without a volume.
+type bare struct{ host }
+
+func (*bare) Sample(context.Context, time.Time) ([]volume.Sample, error) { return nil, nil }
+
+func TestNothingToSampleIsToldOnce(t *testing.T) {
+	var log strings.Builder
+	a := New(Options{Disks: &bare{}, Store: &memory{}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for range 3 {
+		if err := a.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(log.String(), NoVolume); n != 1 {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+}
+
+// memory takes everything.
+type memory struct{}
+
+func (*memory) Record(context.Context, []volume.Sample, []string) error { return nil }
+func (*memory) Prune(context.Context, time.Time) error                  { return nil }

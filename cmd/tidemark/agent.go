@@ -102,6 +102,9 @@ func (p *program) agentOnce(ctx context.Context, disks *hostdisk.Disks) error {
 	if err != nil {
 		return fmt.Errorf("read the volumes: %w", err)
 	}
+	if len(samples) == 0 {
+		p.say("%s", agent.NoVolume)
+	}
 	io, ioErr := disks.IO(ctx, now)
 	lines, err := agent.Lines(samples, io...)
 	for _, l := range lines {

@@ -120,34 +120,46 @@ func values(t *testing.T, s *influxtest.Server, bucket, measurement, field strin
 // volume's state for each, and that nothing waits. Lines that the server was made to refuse are named by their measurement and time.
 func (h *home) wantAgreement(t *testing.T, s *influxtest.Server, bucket string, least int, refused ...string) {
 	t.Helper()
-	if stats := h.outbox(t); stats.Depth != 0 || stats.Dropped != 0 || stats.Expired != 0 || stats.Quarantined != int64(len(refused)) {
-		t.Errorf("the outbox stands at %+v, want it empty with %d lines quarantined", stats, len(refused))
+	kept := h.wantEmptyOutbox(t, least, int64(len(refused)))
+	for _, of := range []struct {
+		measurement, field string
+		want               func(reading) reading
+	}{
+		{"disk", "used", func(r reading) reading { return r }},
+		{"tidemark_volume", "stuck", func(r reading) reading { return reading{path: r.path, time: r.time} }},
+		{"tidemark_agent", "lost_samplings", func(r reading) reading { return reading{time: r.time} }},
+	} {
+		var want []reading
+		for _, r := range kept {
+			if !slices.Contains(refused, fmt.Sprint(of.measurement, " ", r.time)) {
+				want = append(want, of.want(r))
+			}
+		}
+		if got := values(t, s, bucket, of.measurement, of.field); !slices.Equal(got, want) {
+			t.Errorf("the server holds %d points of %s,\n%v\nthe history says %d,\n%v", len(got), of.measurement, got, len(want), want)
+		}
+	}
+}
+
+// wantSameMoments is wantAgreement for agents that disturb one another: both read a volume in the same second, and which
+// of the two readings is kept may differ between history and server.
+func (h *home) wantSameMoments(t *testing.T, s *influxtest.Server, bucket string, least int) {
+	t.Helper()
+	kept, got := h.wantEmptyOutbox(t, least, 0), values(t, s, bucket, "disk", "used")
+	if !slices.EqualFunc(kept, got, func(a, b reading) bool { return a.path == b.path && a.time == b.time }) {
+		t.Errorf("the server holds\n%v\nthe history says\n%v", got, kept)
+	}
+}
+
+// wantEmptyOutbox checks that nothing waits or was given up, and returns the readings of the history.
+func (h *home) wantEmptyOutbox(t *testing.T, least int, quarantined int64) []reading {
+	t.Helper()
+	if stats := h.outbox(t); stats.Depth != 0 || stats.Dropped != 0 || stats.Expired != 0 || stats.Quarantined != quarantined {
+		t.Errorf("the outbox stands at %+v, want it empty with %d lines quarantined", stats, quarantined)
 	}
 	kept := h.readings(t)
 	if len(kept) < least {
 		t.Errorf("only %d readings in the history, want %d: the test has shown nothing", len(kept), least)
 	}
-	for _, of := range []struct{ measurement, field string }{{"disk", "used"}, {"tidemark_volume", "stuck"}, {"tidemark_agent", "gather_seconds"}} {
-		var want []reading
-		for _, r := range kept {
-			switch of.measurement {
-			case "tidemark_volume":
-				r.used = 0
-			case "tidemark_agent":
-				r = reading{time: r.time}
-			}
-			if !slices.Contains(refused, fmt.Sprint(of.measurement, " ", r.time)) {
-				want = append(want, r)
-			}
-		}
-		got := values(t, s, bucket, of.measurement, of.field)
-		if of.measurement == "tidemark_agent" {
-			for i := range got {
-				got[i].used = 0
-			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("the server holds %d points of %s,\n%v\nthe history says %d,\n%v", len(got), of.measurement, got, len(want), want)
-		}
-	}
+	return kept
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -25,61 +24,79 @@ func TestAgentKilledAtAnyMoment(t *testing.T) {
 	proxy := influxtest.NewProxy(t, server.URL)
 	h := newHome(t, shipping(t, server, proxy.URL, bucket))
 	random := rand.New(rand.NewPCG(2026, 11))
-	moments := map[string]func(t *testing.T, p *process, nth int){
-		"it starts": func(t *testing.T, p *process, _ int) { p.waits(t, "its start", p.stderr.has("agent starts")) },
-		"a reading is in the history": func(t *testing.T, p *process, nth int) {
-			before := len(h.readings(t))
-			p.waits(t, "readings", func() bool { return len(h.readings(t)) >= before+nth })
-		},
-		"the history is being written": func(t *testing.T, p *process, _ int) {
-			p.waits(t, "its start", p.stderr.has("agent starts"))
-			before := size(h.history() + "-wal")
-			p.waits(t, "a write to the history", func() bool { return size(h.history()+"-wal") != before })
-		},
-		"a write is on its way": func(t *testing.T, p *process, nth int) {
-			before := proxy.Writes()
-			p.waits(t, "writes", func() bool { return proxy.Writes() >= before+nth })
-		},
-	}
-	names := []string{
-		"it starts", "a reading is in the history", "the history is being written", "a write is on its way",
-		"a write got lost", "a write is stored and not acknowledged",
-	}
-	for round := range 18 {
-		name, nth := names[round%len(names)], 1+random.IntN(2)
-		kill := make(chan *process, 1)
-		if round%len(names) >= 4 {
-			// The proxy itself kills: the write goes no further, or the server has it and the agent never hears of that.
-			fault := influxtest.Fault{Name: fmt.Sprint(name, " ", round), Times: 1, Reset: true, Delivered: name != "a write got lost"}
-			fault.When = func([]string) bool {
-				if !fault.Delivered {
-					(<-kill).kill()
-				}
-				return true
+	for cycle := range 3 {
+		for _, m := range h.moments(t, proxy) {
+			t.Logf("killed when %s", m.name)
+			m.reach(1 + random.IntN(2)).kill()
+			if cycle != 1 {
+				h.leaveTheSecond(t) // or the next life's first sampling replaces the last of this one
 			}
-			proxy.Plant(fault)
-			moments[name] = func(t *testing.T, p *process, _ int) {
-				p.waits(t, "the fault", func() bool { return proxy.Hits(fault.Name) > 0 })
-			}
-		}
-		p := h.start(t, []string{"agent"})
-		kill <- p
-		moments[name](t, p, nth)
-		p.kill()
-		if round/len(names)%2 == 0 {
-			h.leaveTheSecond(t) // or the next life's first sampling replaces the last of this one
 		}
 	}
 	p := h.start(t, []string{"agent"})
 	before := len(h.readings(t))
 	p.waits(t, "readings and an empty outbox", func() bool { return len(h.readings(t)) > before && h.outbox(t).Depth == 0 })
 	p.ends(t, syscall.SIGTERM)
-	h.wantAgreement(t, server, bucket, 4) // a sampling replaces one of the same second
+	h.wantAgreement(t, server, bucket, 4)
+}
+
+// moment is a point in an agent's life at which it is killed. reach starts an agent and returns it at that point: the nth
+// time, where it comes often.
+type moment struct {
+	name  string
+	reach func(nth int) *process
+}
+
+func (h *home) moments(t *testing.T, proxy *influxtest.Proxy) []moment {
+	agent := func() *process { return h.start(t, []string{"agent"}) }
+	return []moment{
+		{"it starts", func(int) *process {
+			p := agent()
+			p.waits(t, "its start", p.stderr.has("agent starts"))
+			return p
+		}},
+		{"a reading is in the history", func(nth int) *process {
+			before := len(h.readings(t))
+			p := agent()
+			p.waits(t, "readings", func() bool { return len(h.readings(t)) >= before+nth })
+			return p
+		}},
+		{"the history is being written", func(int) *process {
+			p := agent()
+			p.waits(t, "its start", p.stderr.has("agent starts"))
+			before := size(h.history() + "-wal")
+			p.waits(t, "a write to the history", func() bool { return size(h.history()+"-wal") != before })
+			return p
+		}},
+		{"a write is on its way", func(nth int) *process {
+			before := proxy.Writes()
+			p := agent()
+			p.waits(t, "writes", func() bool { return proxy.Writes() >= before+nth })
+			return p
+		}},
+		{"a write got lost", func(int) *process {
+			running := make(chan *process, 1)
+			proxy.Plant(influxtest.Fault{Name: "lost", Times: 1, Reset: true, When: func([]string) bool {
+				(<-running).kill() // before it can try again
+				return true
+			}})
+			p := agent()
+			running <- p
+			p.end(t, patience)
+			return p
+		}},
+		{"a write is stored and not acknowledged", func(int) *process {
+			proxy.Plant(influxtest.Fault{Name: "unacknowledged", Times: 1, Reset: true, Delivered: true})
+			p := agent()
+			p.waits(t, "the failure", p.stderr.has("shipping to InfluxDB is held up"))
+			return p
+		}},
+	}
 }
 
 func TestAgentEndedWhileItStarts(t *testing.T) {
 	t.Parallel()
-	h := newHome(t, "")
+	h := newHome(t, "agent: {every: 1s, "+onlyRoot+"}\n")
 	p := h.start(t, []string{"agent"})
 	p.waits(t, "the file of the history", func() bool { return size(h.history()) >= 0 })
 	p.ends(t, syscall.SIGTERM)

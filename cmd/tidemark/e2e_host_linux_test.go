@@ -30,7 +30,7 @@ func TestTwoAgentsOnOneDataDirectory(t *testing.T) {
 	for _, p := range agents {
 		p.ends(t, syscall.SIGTERM)
 	}
-	h.wantAgreement(t, server, bucket, 3)
+	h.wantSameMoments(t, server, bucket, 3)
 	for _, p := range agents {
 		if log := p.stderr.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
 			t.Errorf("the two disturb one another:\n%s", log)
@@ -189,15 +189,7 @@ func TestMembersOfTheGroupRead(t *testing.T) {
 	if err := os.Chmod(h.state, 0o770|os.ModeSetgid); err != nil { // as the service's unit makes it
 		t.Fatal(err)
 	}
-	read := func(uid, gid uint32) (string, int) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, program, "volumes", "--format", "json")
-		cmd.Env, cmd.Dir, cmd.SysProcAttr = h.env, h.dir, &syscall.SysProcAttr{}
-		as(uid, gid)(cmd)
-		out, _ := cmd.CombinedOutput() // its exit code is looked at
-		return string(out), cmd.ProcessState.ExitCode()
-	}
+	read := func(uid, gid uint32) (string, int) { return h.readAs(t, program, uid, gid) }
 	wantRead := func(when string) {
 		t.Helper()
 		if out, code := read(reader, group); code != exitDone || !strings.Contains(out, `"path":"/"`) || strings.Contains(out, "no history") {
@@ -235,6 +227,21 @@ func TestMembersOfTheGroupRead(t *testing.T) {
 			t.Errorf("the agent is disturbed by what readers left:\n%s", log)
 		}
 	}
+}
+
+// readAs runs the program as a user who asks for the volumes; it returns all that was said, and the exit code.
+func (h *home) readAs(t *testing.T, program string, uid, gid uint32) (string, int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "volumes", "--format", "json")
+	cmd.Env, cmd.Dir, cmd.SysProcAttr = h.env, h.dir, &syscall.SysProcAttr{}
+	as(uid, gid)(cmd)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatalf("start %s: %v", program, err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 // publicly puts the program where every user may run it, and opens the home's directories.

@@ -178,6 +178,11 @@ func TestDemoRemovesItsPlayground(t *testing.T) {
 			if code != want {
 				t.Errorf("exit code %d, want %d", code, want)
 			}
+			for _, told := range []string{"ALL OF IT IS MADE UP", "demo:/srv/video", "sawtooth", "\n5. The playground "} {
+				if !tc.interrupt && !strings.Contains(p.stdout.String(), told) {
+					t.Errorf("the demo does not tell %q:\n%s", told, p.stdout.String())
+				}
+			}
 			if stays := size(filepath.Join(dir, historyFile)) > 0; stays != tc.stays {
 				t.Errorf("the playground %s is there: %v, want %v", dir, stays, tc.stays)
 			}

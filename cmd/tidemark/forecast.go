@@ -225,6 +225,8 @@ type tableWriter struct {
 	all   []planner.Outlook
 }
 
+const noVolume = "no volume is known that --host and --volume choose"
+
 func (t *tableWriter) Add(o planner.Outlook) error {
 	o.Points = nil
 	t.all = append(t.all, o)
@@ -233,7 +235,7 @@ func (t *tableWriter) Add(o planner.Outlook) error {
 
 func (t *tableWriter) Close() error {
 	if len(t.all) == 0 {
-		t.p.say("no volume matches; see tidemark volumes")
+		t.p.say(noVolume)
 		return nil
 	}
 	return t.write(t.p.stdout, t.all, t.p.columns(), t.p.now())
@@ -253,6 +255,10 @@ func (g *groupWriter) Add(o planner.Outlook) error {
 }
 
 func (g *groupWriter) Close() error {
+	if len(g.all) == 0 {
+		g.p.say(noVolume)
+		return nil
+	}
 	for i, group := range planner.GroupBy(g.all, g.tag) {
 		if i > 0 {
 			fmt.Fprintln(g.p.stdout)
