@@ -38,8 +38,14 @@ func Open(ctx context.Context, path string, schema []string) (*sql.DB, error) {
 		if err := os.MkdirAll(dir, 0o770); err != nil {
 			return nil, err
 		}
-		if err := os.Chmod(dir, dirMode); err != nil { // whatever the umask was
+		// The mode is set whatever the umask was, but only where it is another: below a setgid directory a new one is setgid
+		// already, and a service may be forbidden to set that bit (RestrictSUIDSGID=).
+		if info, err := os.Stat(dir); err != nil {
 			return nil, err
+		} else if info.Mode()&^fs.ModeDir != dirMode {
+			if err := os.Chmod(dir, dirMode); err != nil {
+				return nil, err
+			}
 		}
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
