@@ -158,6 +158,20 @@ func (m machine) systemctl(t *testing.T, ok bool, args ...string) string {
 	return string(out)
 }
 
+// mountLater mounts a filesystem at /srv/later, as an administrator would while the service runs.
+func (m machine) mountLater(t *testing.T) {
+	t.Helper()
+	image, err := os.ReadFile(mounttest.Image(t, "ext4", 8))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write(t, "/srv/later.img", string(image), 0o600)
+	if err := os.Mkdir(m.path("/srv/later"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mounttest.Run(t, "nsenter", "--target", strconv.Itoa(m.pid), "--mount", "mount", "-o", "loop", "/srv/later.img", "/srv/later")
+}
+
 func (m machine) logs() string {
 	agent, _ := os.ReadFile(m.path("/run/agent.log"))
 	planner, _ := os.ReadFile(m.path("/run/planner.log"))
@@ -225,6 +239,9 @@ func TestUnitsUnderSystemd(t *testing.T) {
 		m.systemctl(t, true, "start", "tidemark-agent.service")
 		var lines string
 		for ; !strings.Contains(lines, "disk,"); lines = receive(t, written, m) {
+		}
+		m.mountLater(t)
+		for later := ""; !strings.Contains(later, "mode=rw,path=/srv/later "); later = receive(t, written, m) {
 		}
 		m.systemctl(t, true, "stop", "tidemark-agent.service")
 		for what, pattern := range map[string]string{
