@@ -230,11 +230,12 @@ func (d *Disks) trouble(path, what string) {
 	}
 }
 
-// addMissing reports the volumes that this process has seen and that are mounted no more.
+// addMissing reports the volumes that this process has seen and that are mounted no more, or out of reach below another mount.
 func (d *Disks) addMissing(samples []volume.Sample, mounts []mount, now time.Time) []volume.Sample {
 	mounted := map[string]bool{}
-	for _, m := range mounts {
-		mounted[m.point] = true
+	hidden := covered(mounts)
+	for i, m := range mounts {
+		mounted[m.point] = mounted[m.point] || !hidden[i]
 	}
 	for path, last := range d.seen {
 		switch {
@@ -246,7 +247,7 @@ func (d *Disks) addMissing(samples []volume.Sample, mounts []mount, now time.Tim
 			d.opt.Log.Info("volume is forgotten: it was not mounted for a day", "path", path)
 			continue
 		}
-		d.trouble(path, "is not mounted any more")
+		d.trouble(path, "is not mounted any more, or another mount hides it")
 		samples = append(samples, volume.Sample{
 			ID: volume.ID{Host: d.opt.Host, Path: path}, Time: now, Attributes: last.Attributes, Tags: d.opt.Tags,
 			State: volume.State{Missing: true},

@@ -226,6 +226,20 @@ func TestUnmountedVolumeIsMissingUntilItIsBack(t *testing.T) {
 	}
 }
 
+func TestVolumeThatAMountHidesIsMissing(t *testing.T) {
+	d, mounts, reads := scripted(t, Options{})
+	reads["/"], reads["/srv/video"], reads["/srv"] = tenUsed, tenUsed, tenUsed
+	*mounts = []mount{mountAt(1, "/"), mountAt(2, "/srv/video")}
+	(*mounts)[1].parent = 1
+	sampleNow(t, d)
+	over := mountAt(3, "/srv")
+	over.parent = 1
+	*mounts = append(*mounts, over)
+	if got := sampleNow(t, d); !got["/srv/video"].Missing || got["/srv"].Used != 10 {
+		t.Errorf("below a newer mount: %+v", got)
+	}
+}
+
 func TestUnmountedVolumeIsForgottenAfterADay(t *testing.T) {
 	var log strings.Builder
 	d, mounts, reads := scripted(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})

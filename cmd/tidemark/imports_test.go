@@ -36,6 +36,7 @@ var arrows = map[string][]string{
 	"internal/influxtest":  {},
 	"internal/mounttest":   {},
 	"deploy/grafana":       {},
+	"deploy/systemd":       {},
 }
 
 // mayTest are the packages that only tests may import.

@@ -74,8 +74,14 @@ func create(path string) error {
 		if err := os.MkdirAll(dir, 0o770); err != nil {
 			return err
 		}
-		if err := os.Chmod(dir, dirMode); err != nil { // whatever the umask was
+		// The mode is set whatever the umask was, but only where it is another: below a setgid directory a new one is setgid
+		// already, and a service may be forbidden to set that bit (RestrictSUIDSGID=).
+		if info, err := os.Stat(dir); err != nil {
 			return err
+		} else if info.Mode()&^fs.ModeDir != dirMode {
+			if err := os.Chmod(dir, dirMode); err != nil {
+				return err
+			}
 		}
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
