@@ -281,7 +281,7 @@ union(tables: [large, small])
 	return nil
 }
 
-// daily makes one value a day and field of all the series that a path has had, stamped at the day's start.
+// daily makes one value a day and field of all the series that a volume has had, stamped at the day's start.
 func daily(function string) string {
 	return "\n  |> group(columns: [\"host\", \"path\", \"_field\"])" +
 		"\n  |> aggregateWindow(every: 1d, fn: " + function + ", createEmpty: false, timeSrc: \"_start\")"
