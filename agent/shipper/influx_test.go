@@ -101,6 +101,7 @@ func TestEveryBreakageOnTheWayLosesAndDoublesNothing(t *testing.T) {
 		{name: "401", faults: []influxtest.Fault{{Times: 3, Status: 401, Message: "unauthorized access"}}},
 		{name: "403", faults: []influxtest.Fault{{Times: 2, Status: 403, Message: "forbidden"}}},
 		{name: "404", faults: []influxtest.Fault{{Times: 3, Status: 404, Message: "database not found"}}},
+		{name: "400 without an organisation", faults: []influxtest.Fault{{Times: 3, Status: 400, Message: "Please provide either orgID or org"}}},
 		{name: "413 above four lines", faults: []influxtest.Fault{{Status: 413, When: func(l []string) bool { return len(l) > 4 }}}},
 		{name: "413 for one line", faults: []influxtest.Fault{{Status: 413, When: has(7)}}, quarantined: []int{7}},
 		{name: "422 for one line", faults: []influxtest.Fault{{Status: 422, Message: "no", When: has(11)}}, quarantined: []int{11}},

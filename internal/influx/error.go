@@ -14,7 +14,7 @@ import (
 
 // Error is what went wrong between us and the server.
 type Error struct {
-	Status     int           // the HTTP status; 0 when there was no answer
+	Status     int           // the HTTP status; 0 when there was no answer, or none that is a word on what was sent
 	RetryAfter time.Duration // how long the server asks to be left alone; 0 when it does not say
 	Message    string        // the server's own words, or those of the network
 	Op         string        // what was tried, and where
@@ -66,8 +66,8 @@ func (c *Client) failure(verb, bucket string, err error) *Error {
 	if len(e.Message) > longestMessage {
 		e.Message = strings.ToValidUTF8(e.Message[:longestMessage], "") + "…"
 	}
-	if toHTTPS(e.Message) {
-		e.Status = 0 // not InfluxDB's word on what was sent
+	if toHTTPS(e.Message) || withoutOrg(e.Message) {
+		e.Status = 0
 	}
 	e.Hint = hint(e, bucket)
 	return e
@@ -95,13 +95,26 @@ func toHTTPS(message string) bool {
 	return strings.Contains(message, "HTTP request to an HTTPS server") || strings.Contains(message, "plain HTTP request was sent to HTTPS port")
 }
 
+// withoutOrg recognises how 2.x answers a client that names no organisation: with a 400 that says nothing of the lines.
+func withoutOrg(message string) bool {
+	return strings.Contains(message, "Please provide either orgID or org")
+}
+
+// unknownOrg recognises an organisation that 2.x does not have: 404 to a write, 400 to a query.
+func unknownOrg(message string) bool {
+	return strings.Contains(message, `organization name "`) || strings.Contains(message, "organization not found")
+}
+
 // hint says what an administrator can do.
 func hint(e *Error, bucket string) string {
 	switch {
 	case toHTTPS(e.Message):
 		return "write https:// in influx.url"
+	case withoutOrg(e.Message), unknownOrg(e.Message):
+		return "write the organisation's name in influx.org: InfluxDB 2.x needs it"
 	case missingBucket(e):
-		return fmt.Sprintf("create the bucket %q, on 1.8 the database, or mend influx.bucket, influx.forecast_bucket or influx.org", bucket)
+		return fmt.Sprintf("create the bucket %q, on 1.8 the database, or mend influx.bucket, influx.forecast_bucket or influx.org; "+
+			"2.x also says so to a token that may not read it", bucket)
 	case strings.Contains(e.Message, "flux-enabled"):
 		return "set flux-enabled = true under [http] of the server's influxdb.conf"
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:

@@ -3,6 +3,7 @@ package influx
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -52,8 +53,12 @@ func source(bucket string, from, to time.Time) string {
 		from.UTC().Format(time.RFC3339Nano), to.Add(-1).UTC().Format(time.RFC3339Nano))
 }
 
-// where is a filter for a column that equals one of the values.
+// where is a filter for a column that equals one of the values. 2.x stores and returns strings that are no UTF-8, but
+// refuses a query that names one: then there is no filter, and the caller must look at the rows itself.
 func where(column string, values ...string) string {
+	if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+		return ""
+	}
 	alternatives := make([]string, len(values))
 	for i, v := range values {
 		alternatives[i] = fmt.Sprintf("r[%s] == %s", quote(column), quote(v))

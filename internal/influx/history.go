@@ -33,7 +33,7 @@ var (
 	states   = []string{"reserved", "stuck", "missing"}
 )
 
-// selected filters the volumes that a selector chooses.
+// selected filters the volumes that a selector chooses, and perhaps others (see where).
 func selected(sel volume.Selector) string {
 	var b strings.Builder
 	if sel.Host != "" {
@@ -139,7 +139,7 @@ func (h *History) last(ctx context.Context, measurement string, fields []string,
 	found := map[volume.ID]*newest{}
 	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {
 		id := volume.ID{Host: text(r, "host"), Path: text(r, "path")}
-		if id.Host == "" || id.Path == "" {
+		if id.Host == "" || id.Path == "" || !sel.Matches(id) {
 			return nil
 		}
 		at, field := instant(r), text(r, "_field")
@@ -252,15 +252,15 @@ func (h *History) daysOf(ctx context.Context, sel volume.Selector, from, to time
 		"\nlarge = data" + where("_field", largest...) + daily("max") +
 		"\nsmall = data" + where("_field", smallest...) + daily("min") + `
 union(tables: [large, small])
-  |> keep(columns: ["_time", "path", "_field", "_value"])
-  |> group(columns: ["path"])
+  |> keep(columns: ["_time", "host", "path", "_field", "_value"])
+  |> group(columns: ["host", "path"])
   |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
   |> group()
   |> sort(columns: ["path", "_time"])`
 	var series volume.DaySeries
 	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {
-		id := volume.ID{Host: sel.Host, Path: text(r, "path")}
-		if id.Path == "" || r.ValueByKey("used") == nil {
+		id := volume.ID{Host: text(r, "host"), Path: text(r, "path")}
+		if id.Path == "" || !sel.Matches(id) || r.ValueByKey("used") == nil {
 			return nil
 		}
 		if id != series.ID {
@@ -281,9 +281,9 @@ union(tables: [large, small])
 	return nil
 }
 
-// daily makes one value a day and field of all the series that a path has had, stamped at the day's start.
+// daily makes one value a day and field of all the series that a volume has had, stamped at the day's start.
 func daily(function string) string {
-	return "\n  |> group(columns: [\"path\", \"_field\"])" +
+	return "\n  |> group(columns: [\"host\", \"path\", \"_field\"])" +
 		"\n  |> aggregateWindow(every: 1d, fn: " + function + ", createEmpty: false, timeSrc: \"_start\")"
 }
 
@@ -305,7 +305,7 @@ func (h *History) Readings(ctx context.Context, id volume.ID, from, to time.Time
   |> sort(columns: ["_time"])`
 	var all []volume.Reading
 	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {
-		if r.ValueByKey("used") == nil {
+		if (volume.ID{Host: text(r, "host"), Path: text(r, "path")}) != id || r.ValueByKey("used") == nil {
 			return nil
 		}
 		next := volume.Reading{Time: instant(r), Usage: usage(func(field string) int64 { return whole(r, field) })}

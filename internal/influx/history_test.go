@@ -26,10 +26,10 @@ var (
 
 // telegraf is a line as Telegraf's disk plugin writes it, with a tag of the site's own.
 func telegraf(host, path, device string, at time.Time, used, free int64) string {
-	path = strings.NewReplacer(" ", `\ `, ",", `\,`, "=", `\=`).Replace(path)
+	escape := strings.NewReplacer(" ", `\ `, ",", `\,`, "=", `\=`).Replace
 	return fmt.Sprintf("disk,cluster=east,device=%s,fstype=ext4,host=%s,label=data,mode=rw,path=%s "+
 		"total=%di,free=%di,used=%di,used_percent=%g,inodes_total=100i,inodes_free=%di,inodes_used=%di,inodes_used_percent=50 %d",
-		device, host, path, used+free+5, free, used, float64(used)/float64(used+free)*100, 100-used, used, at.Unix())
+		device, escape(host), escape(path), used+free+5, free, used, float64(used)/float64(used+free)*100, 100-used, used, at.Unix())
 }
 
 func gather(t *testing.T, h *influx.History, sel volume.Selector, from, to time.Time) []volume.DaySeries {
@@ -138,21 +138,25 @@ func TestNamesCannotBreakOutOfAQuery(t *testing.T) {
 	bucket := s.Bucket(t)
 	h := clientOf(t, s, s.URL).History(bucket)
 	paths := []string{
-		`/a "quoted"`, `/a ${bucket}`, `/a $x $`, `/a\b`, `/a") |> yield(name: "x") //`, "/ä日本", "/latin\xe9\xff", `/a,b=c d`, "/%s{}",
+		`/a "quoted"`, `/a ${bucket}`, `/a $x $`, `/a\b`, `/a") |> yield(name: "x") //`, "/ä日本", "/latin\xe9\xff", "/latin\xe8\xff", `/a,b=c d`, "/%s{}",
 	}
+	hosts := []string{"h", `od"d ${host}`, "h\xe9", "h\xe8"}
 	at := day0.Add(time.Hour)
+	used := func(i, j int) int64 { return int64(len(hosts)*i + j) }
 	for i, p := range paths {
-		s.Write(t, bucket, telegraf("h", p, "sda", at, int64(i), 100), telegraf(`od"d\ ${host}`, p, "sda", at, int64(i), 100))
+		for j, host := range hosts {
+			s.Write(t, bucket, telegraf(host, p, "sda", at, used(i, j), 100))
+		}
 	}
 	for i, p := range paths {
-		for _, host := range []string{"h", `od"d ${host}`} {
+		for j, host := range hosts {
 			id := volume.ID{Host: host, Path: p}
 			readings, err := h.Readings(t.Context(), id, day0, day0.Add(24*time.Hour))
-			if err != nil || len(readings) != 1 || readings[0].Used != int64(i) {
+			if err != nil || len(readings) != 1 || readings[0].Used != used(i, j) {
 				t.Errorf("Readings of %q = %v %v", id, readings, err)
 			}
 			days := gather(t, h, volume.Selector{Host: host, Path: p}, day0, day0.Add(24*time.Hour))
-			if len(days) != 1 || days[0].ID != id || days[0].Days[0].Used != int64(i) {
+			if len(days) != 1 || days[0].ID != id || days[0].Days[0].Used != used(i, j) {
 				t.Errorf("Days of %q = %v", id, days)
 			}
 			samples, err := h.Newest(t.Context(), volume.Selector{Host: host, Path: p}, day0)
@@ -161,8 +165,8 @@ func TestNamesCannotBreakOutOfAQuery(t *testing.T) {
 			}
 		}
 	}
-	if got := len(gather(t, h, everyone, day0, day0.Add(24*time.Hour))); got != 2*len(paths) {
-		t.Errorf("Days of all are %d series, want %d", got, 2*len(paths))
+	if got := len(gather(t, h, everyone, day0, day0.Add(24*time.Hour))); got != len(hosts)*len(paths) {
+		t.Errorf("Days of all are %d series, want %d", got, len(hosts)*len(paths))
 	}
 }
 

@@ -70,13 +70,77 @@ func TestWriteStoresSecondsOnce(t *testing.T) {
 	}
 }
 
+// What the shipper's verdicts and the hints stand on: how each generation refuses a line beside a good one, and whether it
+// stores the good one.
 func TestWriteErrorsOfTheServer(t *testing.T) {
+	type answer struct {
+		status int
+		stored bool
+	}
+	taken := answer{204, true}
 	s := influxtest.Shared(t)
-	c := clientOf(t, s, s.URL)
-	err := c.Write(t.Context(), "no_such_bucket", []string{"m f=1i 1700000000"})
-	wantError(t, err, 404, "create the bucket \"no_such_bucket\"", s.URL)
-	err = c.Write(t.Context(), s.Bucket(t), []string{"m f= 1700000000"})
-	wantError(t, err, 400, "unable to parse")
+	now := time.Now().Unix()
+	for _, tc := range []struct {
+		name     string
+		options  influx.Options
+		bucket   string // empty means one of the test's own
+		bad      string
+		v1, v2   answer
+		words    string
+		alsoRead bool // reading fails with the same words
+	}{
+		{name: "missing bucket", bucket: "no_such_bucket", v1: answer{status: 404}, v2: answer{status: 404}, words: `create the bucket "no_such_bucket"`, alsoRead: true},
+		{name: "unreadable line", bad: fmt.Sprintf("m f= %d", now), v1: answer{400, true}, v2: answer{400, false}, words: "unable to parse"},
+		{name: "field of another type", bad: fmt.Sprintf(`m f="text" %d`, now), v1: answer{400, true}, v2: answer{422, true}, words: "type conflict"},
+		{name: "beyond retention", bad: "m f=2i 1700000000", v1: answer{400, true}, v2: answer{422, true}, words: "retention policy"},
+		// 1.8 takes any organisation, and the one that the tests start any token.
+		{name: "no organisation", options: influx.Options{Token: s.Token}, v1: taken, v2: answer{}, words: "influx.org", alsoRead: true},
+		{name: "unknown organisation", options: influx.Options{Token: s.Token, Org: "nobody"}, v1: taken, v2: answer{status: 404}, words: "influx.org", alsoRead: true},
+		{name: "unknown token", options: influx.Options{Token: "nonsense", Org: s.Org}, v1: taken, v2: answer{status: 401}, words: "influx.token_file", alsoRead: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bucket := tc.bucket
+			if bucket == "" {
+				bucket = s.BucketKeeping(t, time.Hour)
+				s.Write(t, bucket, fmt.Sprintf("m f=0i %d", now-2)) // the field is an integer from here on
+			}
+			want := tc.v1
+			if s.V2 {
+				want = tc.v2
+			}
+			o := tc.options
+			if o == (influx.Options{}) {
+				o = influx.Options{Org: s.Org, Token: s.Token}
+			}
+			o.URL = s.URL
+			c := newClient(t, o)
+			lines := []string{fmt.Sprintf("m f=1i %d", now-1)}
+			if tc.bad != "" {
+				lines = append(lines, tc.bad)
+			}
+			err := c.Write(t.Context(), bucket, lines)
+			if want == taken {
+				if err != nil {
+					t.Error(err)
+				}
+			} else {
+				wantError(t, err, want.status, tc.words, s.URL)
+				if tc.alsoRead {
+					_, err := c.History(bucket).Newest(t.Context(), everyone, day0)
+					if err == nil || !strings.Contains(err.Error(), tc.words) {
+						t.Errorf("reading: error %v, want %q", err, tc.words)
+					}
+				}
+			}
+			if tc.bucket != "" {
+				return
+			}
+			got := s.Flux(t, fmt.Sprintf(`from(bucket: %q) |> range(start: 0) |> filter(fn: (r) => r._value == 1)`, bucket))
+			if strings.Contains(got, ",f,") != want.stored {
+				t.Errorf("the server holds %q; is the good line stored? want %t", got, want.stored)
+			}
+		})
+	}
 }
 
 func TestWriteErrors(t *testing.T) {
