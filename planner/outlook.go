@@ -181,7 +181,7 @@ func unread(s volume.Sample) forecast.Forecast {
 	nan := math.NaN()
 	return forecast.Forecast{
 		Origin: s.Time, Step: 24 * time.Hour, Used: nan, Capacity: nan, Method: "none", Reason: ReasonUnread, GrowthPerDay: nan,
-		Backtest: forecast.Backtest{MASE: nan, Coverage: nan, Bias: nan},
+		Backtest: forecast.Backtest{MASE: nan, RelativeMAE: nan, Coverage: nan, Bias: nan},
 		TimeToFull: forecast.TimeToFull{
 			Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonUnread,
 		},

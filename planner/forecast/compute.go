@@ -59,9 +59,12 @@ func Compute(in Input, opt Options) (Forecast, error) {
 			Forecast: within(course[k], capacity), Lower: within(course[k]-below[k], capacity), Upper: within(course[k]+above[k], capacity),
 		}
 	}
-	f.Backtest = Backtest{Origins: e.origins, Steps: e.horizon, MASE: math.NaN(), Coverage: math.NaN(), Bias: math.NaN()}
+	f.Backtest = Backtest{Origins: e.origins, Steps: e.horizon, MASE: math.NaN(), RelativeMAE: math.NaN(), Coverage: math.NaN(), Bias: math.NaN()}
 	if e.origins > 0 {
 		f.Backtest.MASE, f.Backtest.Coverage, f.Backtest.Bias = e.absolute/e.scale, e.coverage(below, above), e.bias()
+		if e.noChange > 0 {
+			f.Backtest.RelativeMAE = e.absolute / e.noChange
+		}
 	}
 	f.TimeToFull = timeToFull(g, o, origin, capacity, opt)
 	return f, nil

@@ -148,6 +148,35 @@ func TestAStraightLineIsContinued(t *testing.T) {
 	}
 }
 
+func TestErrorIsHeldAgainstNoChange(t *testing.T) {
+	noisy, walk, r := make([]float64, 200), make([]float64, 200), rand.New(rand.NewPCG(1, 2))
+	for i := range noisy {
+		noisy[i] = 1000 + 5*float64(i) + r.NormFloat64()
+		walk[i] = 1000 + 5*r.NormFloat64()
+		if i > 0 {
+			walk[i] += walk[i-1] - 1000
+		}
+	}
+	stairs := append(rising(100, 0, 150), rising(200, 0, 50)...) // nothing changes after any origin
+	for _, tc := range []struct {
+		name        string
+		y           []float64
+		least, most float64
+	}{{"growth", noisy, 0, .1}, {"random walk", walk, .8, 1.3}} {
+		f, err := Compute(Input{Observations: every(day, tc.y...)}, Options{Steps: 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Backtest.RelativeMAE; !(got >= tc.least && got <= tc.most) {
+			t.Errorf("%s: %v of the error of no change, want %v to %v", tc.name, got, tc.least, tc.most)
+		}
+	}
+	f, err := Compute(Input{Observations: every(day, stairs...)}, Options{Steps: 4})
+	if err != nil || f.Backtest.Origins == 0 || !math.IsNaN(f.Backtest.RelativeMAE) {
+		t.Errorf("where nothing changed: %+v, %v", f.Backtest, err)
+	}
+}
+
 func TestExtremesStayFiniteAndInOrder(t *testing.T) {
 	far := []Observation{{time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), 5, 10}, {time.Date(2200, 12, 31, 0, 0, 0, 0, time.UTC), 6, 10}}
 	three := []Observation{far[0], {time.Date(1900, 1, 2, 0, 0, 0, 0, time.UTC), 7, 10}, far[1]}

@@ -29,6 +29,7 @@ type ensemble struct {
 	errors   [][]float64 // by step ahead (0 is the next): observed − forecast at each origin
 	scale    float64     // mean absolute difference of the past, from one observed point to the next
 	absolute float64     // mean absolute error of the combination over all origins and steps
+	noChange float64     // that of the last value, over the same
 }
 
 // newEnsemble weighs the models on the grid.
@@ -82,10 +83,12 @@ func (e *ensemble) weigh(g grid) {
 		}
 		e.weights = weightsOf(others)
 		end := len(g.filled) - e.horizon - o*e.spacing
+		last := g.until(end)[end-1]
 		for k, v := range e.combine(forecasts[o]) {
 			if seen := g.observed[end+k]; !math.IsNaN(seen) {
 				e.errors[k] = append(e.errors[k], seen-v)
 				e.absolute += math.Abs(seen - v)
+				e.noChange += math.Abs(seen - last)
 				n++
 			}
 		}
@@ -96,6 +99,7 @@ func (e *ensemble) weigh(g grid) {
 	}
 	e.weights = weightsOf(sums)
 	e.absolute /= float64(n)
+	e.noChange /= float64(n)
 }
 
 // relativeErrors are the models' absolute errors at one origin over their mean: an origin before a jump, which no model

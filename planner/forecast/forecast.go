@@ -43,11 +43,14 @@ type Point struct {
 
 // Backtest is the forecast's own measured error: what the same combination would have forecast from earlier origins.
 type Backtest struct {
-	Origins  int     // rolling origins; 0 when the past is too short, and then the rest is NaN
-	Steps    int     // the horizon over which the errors were taken
-	MASE     float64 // mean absolute error over the mean absolute change of the past from one point to the next
-	Coverage float64 // the share of observations that fell within Lower to Upper
-	Bias     float64 // mean error (forecast − observed) in the unit of the input
+	Origins int     // rolling origins; 0 when the past is too short, and then the rest is NaN
+	Steps   int     // the horizon over which the errors were taken
+	MASE    float64 // mean absolute error over the mean absolute change of the past from one point to the next
+	// RelativeMAE is the mean absolute error over that of "no change" from the same origins (Hyndman and Koehler, 2006): below 1
+	// the forecast is the better one. NaN also where nothing changed after any of them.
+	RelativeMAE float64
+	Coverage    float64 // the share of observations that fell within Lower to Upper
+	Bias        float64 // mean error (forecast − observed) in the unit of the input
 }
 
 // TimeToFull is when use first reaches the full level, over simulated paths.

@@ -65,7 +65,7 @@ func spaceOf(host, path string, used, capacity, perDay float64, reason forecast.
 		Forecast: forecast.Forecast{
 			Origin: now, Step: day, Used: used * gib, Capacity: capacity * gib, Method: "ensemble", Reason: forecast.ReasonWeighed, GrowthPerDay: perDay * gib,
 			Weights:    []forecast.Weight{{Model: "drift", Share: .75}, {Model: "theta", Share: .25}},
-			Backtest:   forecast.Backtest{Origins: 12, Steps: 30, MASE: .875, Coverage: .9375, Bias: -2},
+			Backtest:   forecast.Backtest{Origins: 12, Steps: 30, MASE: .875, RelativeMAE: .75, Coverage: .9375, Bias: -2},
 			TimeToFull: forecast.TimeToFull{Reason: reason},
 		},
 	}
@@ -104,7 +104,7 @@ func outlooks() []planner.Outlook {
 	never := spaceOf("web", "/mnt/never", 0, 0, 0, planner.ReasonUnread)
 	never.Used, never.Capacity, never.Past, never.Method, never.Weights, never.GrowthPerDay = nan, nan, nil, "none", nil, nan
 	never.Sample = volume.Sample{ID: never.Volume, Time: now, State: volume.State{Stuck: true}}
-	never.Backtest = forecast.Backtest{MASE: nan, Coverage: nan, Bias: nan}
+	never.Backtest = forecast.Backtest{MASE: nan, RelativeMAE: nan, Coverage: nan, Bias: nan}
 	never.TimeToFull.Probability7, never.TimeToFull.Probability30, never.TimeToFull.Probability90 = nan, nan, nan
 	odd := dated(spaceOf("web", "/srv/new\nline\x1b[31m\xff", 50, 100, -1.5, forecast.ReasonShrinking), nan, nan, nan, 0, 0, .001)
 	odd.Owner = "web team"

@@ -61,11 +61,12 @@ type modelJSON struct {
 }
 
 type backtestJSON struct {
-	Origins  int    `json:"origins"`
-	Steps    int    `json:"steps"`
-	MASE     number `json:"mase"`
-	Coverage number `json:"coverage"`
-	Bias     number `json:"bias"`
+	Origins     int    `json:"origins"`
+	Steps       int    `json:"steps"`
+	MASE        number `json:"mase"`
+	RelativeMAE number `json:"relative_mae"`
+	Coverage    number `json:"coverage"`
+	Bias        number `json:"bias"`
 }
 
 type pointJSON struct {
@@ -96,7 +97,7 @@ func toForecastJSON(o planner.Outlook) forecastJSON {
 		Used: number(o.Used), Capacity: number(o.Capacity), FullLevel: o.FullLevel,
 		Method: o.Method, Models: []modelJSON{}, Reason: string(o.Reason), GrowthPerDay: number(o.GrowthPerDay),
 		Backtest: backtestJSON{
-			o.Backtest.Origins, o.Backtest.Steps, number(o.Backtest.MASE), number(o.Backtest.Coverage), number(o.Backtest.Bias),
+			o.Backtest.Origins, o.Backtest.Steps, number(o.Backtest.MASE), number(o.Backtest.RelativeMAE), number(o.Backtest.Coverage), number(o.Backtest.Bias),
 		},
 		Points:     make([]pointJSON, len(o.Points)),
 		TimeToFull: toTimeToFullJSON(o),

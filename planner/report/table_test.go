@@ -52,7 +52,7 @@ func randomOutlook(r *rand.Rand) planner.Outlook {
 	reasons := []forecast.Reason{"", "", "full", "beyond_horizon", "a_reason_that_nobody_foresaw"}
 	o := dated(spaceOf(fmt.Sprintf("host%d", r.IntN(10)), path, 1, 2, 0, reasons[r.IntN(len(reasons))]),
 		[]float64{nan, 0, 1, 400, -400}[r.IntN(5)], []float64{nan, 0, 2, 3000}[r.IntN(4)], nan, r.Float64(), r.Float64(), r.Float64())
-	o.Used, o.Capacity, o.GrowthPerDay, o.Backtest.MASE = number(), number(), number(), number()
+	o.Used, o.Capacity, o.GrowthPerDay, o.Backtest.RelativeMAE = number(), number(), number(), number()
 	o.Unit = []string{planner.Bytes, planner.AsRead}[r.IntN(2)]
 	o.Sample.Stuck = r.IntN(9) == 0
 	return o

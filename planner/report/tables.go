@@ -99,7 +99,7 @@ func Forecasts(w io.Writer, outlooks []planner.Outlook, width int, now time.Time
 		when, word := likely(o, now)
 		words = append(words, word)
 		t.add(name(o), usedPercent(o.UsedShare()), amount(o.GrowthPerDay, o.Unit), early(o, now), when,
-			percent(o.TimeToFull.Probability30), mase(o.Backtest))
+			percent(o.TimeToFull.Probability30), relativeError(o.Backtest))
 	}
 	if err := t.write(w, width); err != nil {
 		return err
@@ -114,14 +114,15 @@ func early(o planner.Outlook, now time.Time) string {
 	return date(o.TimeToFull.P10, now)
 }
 
-func mase(b forecast.Backtest) string {
+// relativeError is the forecast's own measured error beside that of "no change".
+func relativeError(b forecast.Backtest) string {
 	switch {
-	case b.Origins == 0 || math.IsNaN(b.MASE):
+	case b.Origins == 0 || math.IsNaN(b.RelativeMAE):
 		return "-"
-	case b.MASE >= 99.995:
+	case b.RelativeMAE >= 99.995:
 		return ">99"
 	}
-	return fmt.Sprintf("%.2f", b.MASE)
+	return fmt.Sprintf("%.2f", b.RelativeMAE)
 }
 
 // Group writes a heading with the group's sum and the table of its volumes.
