@@ -109,7 +109,7 @@ func TestLocaleDoesNotChangeTables(t *testing.T) {
 }
 
 func TestEmptyTableIsItsHeader(t *testing.T) {
-	if got := render(t, "volumes", nil, 80); got != "VOLUME      SIZE  USED           PAST        FULL            30 D\n" {
+	if got := render(t, "volumes", nil, 80); got != "VOLUME    USABLE  USED           PAST        FULL            30 D\n" {
 		t.Errorf("%q", got)
 	}
 }

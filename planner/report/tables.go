@@ -55,7 +55,7 @@ func likely(o planner.Outlook, now time.Time) (cell, word string) {
 // the past, when each is full.
 func Volumes(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) error {
 	t := table{title: "VOLUME", columns: []column{
-		{title: "SIZE", width: 8, right: true, spare: 1},
+		{title: "USABLE", width: 8, right: true, spare: 1},
 		{title: "USED", width: barCells + 5},
 		{title: "PAST", width: sparkCells, spare: 2},
 		{title: "FULL", width: 14},

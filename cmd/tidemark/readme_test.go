@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemark/tidemark/config"
+)
+
+// fenced returns the README's code blocks of a language; plain ones have none.
+func fenced(t *testing.T, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	parts := strings.Split("\n"+string(text), "\n```")
+	for i := 1; i < len(parts); i += 2 { // every other part is inside
+		if name, block, _ := strings.Cut(parts[i], "\n"); name == language {
+			blocks = append(blocks, block+"\n")
+		}
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("the README has no block of language %q", language)
+	}
+	return blocks
+}
+
+func TestReadmeShowsTheDemosOutput(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{
+		stdout: &out, stderr: &out, getenv: func(string) string { return "" }, log: slog.New(slog.DiscardHandler),
+		now: func() time.Time { return time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC) },
+	}
+	if err := p.demo(t.Context(), config.Default(), false); err != nil {
+		t.Fatal(err)
+	}
+	for _, screen := range fenced(t, "") {
+		if !strings.Contains(out.String(), screen) {
+			t.Errorf("the README shows\n%s\nwhich the demo does not print; it prints\n%s", screen, &out)
+		}
+	}
+}
+
+func TestReadmesConfigurationIsValid(t *testing.T) {
+	for _, text := range fenced(t, "yaml") {
+		if _, err := config.Parse("README.md", []byte(text)); err != nil {
+			t.Error(err)
+		}
+	}
+}
