@@ -17,7 +17,7 @@ import (
 // shipping is the configuration of an agent that ships by way of the URL.
 func shipping(t *testing.T, server *influxtest.Server, url, bucket string) string {
 	t.Helper()
-	file := tokenFileOf(t, server.Token)
+	file := tokenFileOf(t, server)
 	return fmt.Sprintf("influx: {url: %q, org: %q, bucket: %q, token_file: %q}\nagent: {every: 1s, %s}\n", url, server.Org, bucket, file, onlyRoot)
 }
 

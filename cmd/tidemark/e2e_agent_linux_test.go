@@ -168,7 +168,7 @@ func TestEveryBreakageThroughTheWholeProgram(t *testing.T) {
 	p := h.start(t, []string{"agent"})
 	p.waits(t, "the quarantine", func() bool { return h.outbox(t).Quarantined == 1 })
 	for _, f := range []influxtest.Fault{
-		{Name: "401", Times: 1, Status: 401, Message: "unauthorized: " + secret},
+		{Name: "401", Times: 1, Status: 401, Message: "unauthorized: " + secretOf(server)},
 		{Name: "404", Times: 1, Status: 404, Message: "database not found"},
 		{Name: "413", Times: 1, Status: 413, When: func(lines []string) bool { return len(lines) > 1 }},
 		{Name: "429", Times: 1, Status: 429, RetryAfter: 1},
@@ -187,7 +187,7 @@ func TestEveryBreakageThroughTheWholeProgram(t *testing.T) {
 	})
 	p.ends(t, syscall.SIGTERM)
 	h.wantAgreement(t, server, bucket, 4, "tidemark_volume "+bad[strings.LastIndexByte(bad, ' ')+1:])
-	if log := p.stderr.String(); strings.Contains(log, "dont-show-this") {
+	if log := p.stderr.String(); strings.Contains(log, secretOf(server)) {
 		t.Errorf("the token stands in the log:\n%s", log)
 	}
 	if !p.stderr.has("kept aside in quarantine")() {

@@ -24,7 +24,7 @@ import (
 func fleet(t *testing.T, server *influxtest.Server) (h *home, bucket, forecasts string) {
 	t.Helper()
 	bucket, forecasts = server.Bucket(t), server.Bucket(t)
-	h = newHome(t, planning(server.Org, server.URL, bucket, forecasts, tokenFileOf(t, server.Token)))
+	h = newHome(t, planning(server.Org, server.URL, bucket, forecasts, tokenFileOf(t, server)))
 	return h, bucket, forecasts
 }
 
@@ -244,7 +244,7 @@ func TestServerThatCannotBeUsed(t *testing.T) {
 	defer refusing.Close()
 	nobody := httptest.NewServer(nil)
 	nobody.Close()
-	token := tokenFileOf(t, server.Token)
+	token := tokenFileOf(t, server)
 	for _, tc := range []struct {
 		name, url, bucket, hint string
 		args                    []string
@@ -268,7 +268,7 @@ func TestServerThatCannotBeUsed(t *testing.T) {
 			}
 			h.fails(t, exitFailed, []string{"tidemark: ", tc.hint}, tc.args...)
 			got := h.tidemark(t, tc.args...)
-			if strings.Contains(got.stderr, "dont-show-this") {
+			if strings.Contains(got.stderr, secretOf(server)) {
 				t.Errorf("the token is shown:\n%s", got.stderr)
 			}
 			if n := strings.Count(got.stderr, "write to "); n > 1 {

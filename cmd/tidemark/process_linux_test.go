@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tidemark/tidemark/internal/influxtest"
 )
 
 // This file runs the program as processes of its own: what a signal, a crash or a terminal does can only be seen from outside.
@@ -65,16 +68,13 @@ func (h *home) configure(t *testing.T, yaml string) {
 	}
 }
 
-// secret is a token that must show nowhere. InfluxDB 1.8 without users takes any.
-const secret = "user:dont-show-this"
+// secretOf is a token for the server that must show nowhere. InfluxDB 1.8 without users takes any.
+func secretOf(s *influxtest.Server) string { return cmp.Or(s.Token, "user:dont-show-this") }
 
-func tokenFileOf(t *testing.T, token string) string {
+func tokenFileOf(t *testing.T, s *influxtest.Server) string {
 	t.Helper()
-	if token == "" {
-		token = secret
-	}
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(secretOf(s)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
