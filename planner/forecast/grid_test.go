@@ -135,6 +135,7 @@ func TestBulkLoadIsLeftOut(t *testing.T) {
 		{"a load", load, 800},
 		{"a load and nothing after it", []float64{0, 500, 500, 500, 500, 500, 500}, 500},
 		{"steady growth from nothing", rising(0, 10, 30), 0},
+		{"steady growth of a few days", rising(0, 10, 12), 0},
 		{"a burst that falls back", []float64{100, 103, 900, 106, 109, 112, 115, 118}, 100},
 		{"too little after it", []float64{0, 1, 2, 3, 900}, 0},
 		{"a small copy", []float64{1000, 1001, 1040, 1041, 1042, 1043, 1044, 1045}, 1000},
@@ -184,5 +185,22 @@ func TestSeasonsAreFoundWhereTheyAre(t *testing.T) {
 				t.Errorf("seasons %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestNoiseSeldomHasASeason(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	found := 0
+	for range 100 {
+		y := make([]float64, 120)
+		for i := range y {
+			y[i] = r.NormFloat64()
+		}
+		if len(newGrid(Input{}, every(day, y...)).seasons()) > 0 {
+			found++
+		}
+	}
+	if found > 12 { // one in twenty by the bound
+		t.Errorf("%d of 100 series of noise have a week", found)
 	}
 }

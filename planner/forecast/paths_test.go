@@ -23,6 +23,9 @@ func TestPassageProbabilitiesAndDatesAgree(t *testing.T) {
 	if got, want := p.by(start, .1), start.Add(70*day); !got.Equal(want) {
 		t.Errorf("ten of a hundred by %v, want %v", got, want)
 	}
+	if got, want := p.by(start, .105), start.Add(77*day); !got.Equal(want) {
+		t.Errorf("ten and a half of a hundred by %v, want the eleventh's %v", got, want)
+	}
 	if got := p.by(start, .51); !got.IsZero() {
 		t.Errorf("half and one more by %v, want never", got)
 	}
@@ -40,6 +43,41 @@ func TestSteadyGrowthFillsOnItsDay(t *testing.T) {
 		if !math.IsInf(u, 1) {
 			t.Fatalf("full after %v days, beyond the paths' end of 18", u)
 		}
+	}
+}
+
+func TestAPeakWithinTheUnitFills(t *testing.T) {
+	p := past{unit: day, steps: 1, changes: []float64{2}, lifts: []float64{10}}
+	// The fourteenth day begins at 29 and peaks at 41.
+	for _, u := range simulate(p, line(2, 0, 100), 3, 40, 0, 1).units {
+		if !near(u, 13+11./12, 1e-9) {
+			t.Fatalf("full after %v days, want %v", u, 13+11./12)
+		}
+	}
+}
+
+func TestUseNeverFallsBelowZero(t *testing.T) {
+	p := past{unit: day, steps: 1, changes: []float64{0}, lifts: []float64{0}}
+	for _, u := range simulate(p, append(line(-5, 0, 50), line(5, 0, 50)...), 3, 100, 0, 1).units {
+		if !near(u, 70, 1e-9) {
+			t.Fatalf("full after %v days, want 50 empty and 20 that fill", u)
+		}
+	}
+}
+
+func TestAShortPastIsLessSure(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 6))
+	short := past{unit: day, steps: 1, changes: noise(r, 32, 10), lifts: make([]float64, 32)}
+	long := past{unit: day, steps: 1, lifts: make([]float64, 3200)}
+	for range 100 {
+		long.changes = append(long.changes, short.changes...)
+	}
+	spread := func(p past) float64 {
+		u := simulate(p, line(10, 0, 1000), 0, 3000, 0, 1).units
+		return u[900] - u[100]
+	}
+	if s, l := spread(short), spread(long); s < 1.2*l {
+		t.Errorf("P10 to P90 are %v days of a month's past and %v of years", s, l)
 	}
 }
 
@@ -115,6 +153,7 @@ func TestPastIsDrawnByUnits(t *testing.T) {
 		{"weeks", 7 * day, []float64{1, 3, 6}, 7 * day, []float64{2, 3}, []float64{0, 0}},
 		{"hours", time.Hour, hours, day, []float64{24, 24, 24}, []float64{79, 79, 79}},
 		{"seven hours", 7 * time.Hour, rising(0, 1, 7), 21 * time.Hour, []float64{3, 3}, []float64{0, 0}},
+		{"five hours", 5 * time.Hour, rising(0, 1, 11), 25 * time.Hour, []float64{5, 5}, []float64{0, 0}},
 		{"one point", day, []float64{5}, day, []float64{0}, []float64{0}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -146,6 +185,25 @@ func TestDriftFollowsTheCourseFromTheOrigin(t *testing.T) {
 	sameValues(t, o.drift(), []float64{3, 4, 5})
 }
 
+func TestTheOutlookBeginsAtTheOrigin(t *testing.T) {
+	g := newGrid(Input{}, every(day, rising(0, 1, 30)...))
+	for after, want := range map[time.Duration]int{-day: 0, 0: 0, 23 * time.Hour: 0, 40 * time.Hour: 1, 1000 * day: 3} {
+		o := outlookOf(g, newEnsemble(g, 5), g.last.Add(after), Options{Steps: 5, Horizon: 365 * day})
+		if o.ahead != want || o.n != 365 || len(o.course) < o.n+o.ahead {
+			t.Errorf("%v after the last point: %d of %d units ahead in a course of %d, want %d of 365", after, o.ahead, o.n, len(o.course), want)
+		}
+	}
+	for _, tc := range []struct {
+		n    int
+		step time.Duration
+		want time.Duration
+	}{{3, day, 3 * day}, {100_000, day, longestPath}, {100_000, 7 * day, longestPath}, {2, math.MaxInt64, longestPath}} {
+		if got := stepsLast(tc.n, tc.step); got != tc.want {
+			t.Errorf("%d steps of %v last %v, want %v", tc.n, tc.step, got, tc.want)
+		}
+	}
+}
+
 func TestNoJumpIsCountedTwice(t *testing.T) {
 	// A jump of 100 every tenth day: the mean is 10, the trimmed mean 0.
 	p := past{changes: make([]float64, 4000)}
@@ -171,6 +229,13 @@ func TestLevelsOfASawtoothRecur(t *testing.T) {
 	}
 	if got := recur(p, 0, 365, 50, 1).probability(20); got < .9 {
 		t.Errorf("P(as high as each peak) = %v, want near 1", got)
+	}
+	level := past{unit: day, steps: 1, changes: p.changes, lifts: p.lifts, ages: p.ages, levels: make([]float64, 30)}
+	for i := range level.levels {
+		level.levels[i] = 100 - p.ages[i]
+	}
+	if got := recur(level, 1, 365, 110, 1); got.units[0] != 10 || got.units[paths-1] != 10 {
+		t.Errorf("a line of 1 a day that stands at 100 reaches 110 after %v to %v days", got.units[0], got.units[paths-1])
 	}
 	// Peaks that rise by .5 a day reach 150 after 200 days, and not before.
 	rising := recur(p, .5, 365, 150, 1)

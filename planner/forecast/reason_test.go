@@ -102,8 +102,11 @@ func kinds() []kind {
 		{"a few KB of log", day, 300, func(i int, r *rand.Rand) float64 { return 2e11 + 4e3*float64(i) + 2e3*r.Float64() }, always(5e11), ReasonIdle, probability90(0, 0)},
 		{"idle for a year, nearly full", day, 800, func(i int, _ *rand.Rand) float64 { return 100 + 2*float64(min(i, 430)) }, always(970), ReasonIdle, probability90(0, .3)},
 		{"shrinking", day, 300, func(i int, r *rand.Rand) float64 { return 3000 - 3*float64(i) + 5*r.NormFloat64() }, always(4000), ReasonShrinking, all(growth(-4, -2), probability90(0, 0))},
+		{"shrinking slowly of much", day, 300, func(i int, _ *rand.Rand) float64 { return 3000 - .5*float64(i) }, always(1e5), ReasonShrinking, growth(-.6, -.4)},
+		{"shrinking, but a jump would fill it", day, 400, func(i int, r *rand.Rand) float64 { return 3000 - 3*float64(i) + 80*float64(i/33) + r.NormFloat64() }, always(2790), "", probability90(.3, 1)},
 
 		{"five days", day, 5, steady, always(1040), ReasonNewVolume, nil},
+		{"three days of hours", time.Hour, 72, steady, always(4000), ReasonNewVolume, nil},
 		{"minutes after boot", time.Minute, 30, func(i int, _ *rand.Rand) float64 { return 100 + 10*float64(i) }, always(1000), ReasonNewVolume, nil},
 		{"one point", day, 1, steady, always(4000), ReasonNewVolume, growth(0, 0)},
 		{"a bulk load a week ago", day, 9, func(i int, r *rand.Rand) float64 {
