@@ -130,17 +130,21 @@ func (d *Disks) excluded(m mount) bool {
 	})
 }
 
-// readAll asks all filesystems at once, each view of one its own worker, and waits for all of them or the timeout. Of the
+// readAll asks all filesystems at once, each view of one its own worker, and waits for all answers or the timeout. Of the
 // views of one filesystem the first that is a directory is its volume.
 func (d *Disks) readAll(ctx context.Context, filesystems [][]mount, now time.Time) []volume.Sample {
 	d.forgetProbes(filesystems)
 	giveUp, cancel := context.WithTimeout(ctx, d.opt.Timeout)
 	defer cancel()
+	var begun []*probe
 	for m := range each(filesystems) {
-		d.probes[m.key()].ask(giveUp, d.gates[m.origin()], func() (usage, error) { return d.read(m) })
+		p := d.probes[m.key()]
+		if p.ask(giveUp, d.gates[m.origin()], func() (usage, error) { return d.read(m) }) {
+			begun = append(begun, p)
+		}
 	}
-	for m := range each(filesystems) {
-		d.probes[m.key()].wait(giveUp)
+	for _, p := range begun { // a call that hangs since an earlier sampling has had its time
+		p.wait(giveUp)
 	}
 	if ctx.Err() != nil {
 		return nil

@@ -28,15 +28,16 @@ func (m mount) origin() string {
 	return m.fstype + " " + server
 }
 
-// ask begins a call unless one is under way. When giveUp ends while the gate has no place, the answer is errNotAsked.
-func (p *probe) ask(giveUp context.Context, g gate, read func() (usage, error)) {
+// ask begins a call unless one is under way, and says whether it did. When giveUp ends while the gate has no place, the
+// answer is errNotAsked.
+func (p *probe) ask(giveUp context.Context, g gate, read func() (usage, error)) (begun bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.done != nil {
 		select {
 		case <-p.done:
 		default:
-			return
+			return false
 		}
 	}
 	done := make(chan struct{})
@@ -53,6 +54,7 @@ func (p *probe) ask(giveUp context.Context, g gate, read func() (usage, error)) 
 		<-g
 		p.set(got, err)
 	}()
+	return true
 }
 
 func (p *probe) set(got usage, err error) {

@@ -193,18 +193,7 @@ func TestUnitsUnderSystemd(t *testing.T) {
 		if got := m.systemctl(t, true, "show", "-P", "Result", "tidemark-agent.service"); got != "success\n" {
 			t.Errorf("stopped with %s\n%s", got, m.logs())
 		}
-		modes := map[string]os.FileMode{
-			"/var/lib/tidemark": os.ModeDir | os.ModeSetgid | 0o770, "/var/lib/tidemark/agent": os.ModeDir | os.ModeSetgid | 0o770,
-			"/var/lib/tidemark/agent/history.db": 0o660,
-		}
-		for path, want := range modes {
-			info, err := os.Stat(m.path(path))
-			if err != nil {
-				t.Errorf("%v\n%s", err, m.logs())
-			} else if info.Mode() != want || info.Sys().(*syscall.Stat_t).Uid == 0 || info.Sys().(*syscall.Stat_t).Gid == 0 {
-				t.Errorf("%s has mode %v and owner %+v, want %v and tidemark's", path, info.Mode(), info.Sys(), want)
-			}
-		}
+		m.checkState(t)
 	})
 
 	t.Run("a bad configuration keeps it from starting", func(t *testing.T) {
@@ -235,29 +224,7 @@ func TestUnitsUnderSystemd(t *testing.T) {
 	}
 	m.write(t, "/etc/tidemark/influx.token", token, 0o600) // root's own: it gets to the service as a credential
 
-	t.Run("the agent ships while a filesystem hangs", func(t *testing.T) {
-		m.systemctl(t, true, "start", "tidemark-agent.service")
-		var lines string
-		for ; !strings.Contains(lines, "disk,"); lines = receive(t, written, m) {
-		}
-		m.mountLater(t)
-		for later := ""; !strings.Contains(later, "mode=rw,path=/srv/later "); later = receive(t, written, m) {
-		}
-		m.systemctl(t, true, "stop", "tidemark-agent.service")
-		for what, pattern := range map[string]string{
-			"a volume that is writable, though everything is read-only for the service": `(?m)^disk,device=loop\d+,fstype=ext4,host=lab,mode=rw,path=/srv/data `,
-			"the hung one": `(?m)^tidemark_volume,host=lab,path=/srv/hung .*stuck=1i`,
-			"counters":     `(?m)^diskio,`,
-			"the agent":    `(?m)^tidemark_agent,host=lab `,
-		} {
-			if !regexp.MustCompile(pattern).MatchString(lines) {
-				t.Errorf("%s was not shipped; lines:\n%s\n%s", what, lines, m.logs())
-			}
-		}
-		if got := m.systemctl(t, true, "show", "-P", "NRestarts", "tidemark-agent.service"); got != "0\n" {
-			t.Errorf("restarted %s times", got)
-		}
-	})
+	t.Run("the agent ships while a filesystem hangs", func(t *testing.T) { m.shipWhileOneHangs(t, written) })
 
 	t.Run("the planner writes", func(t *testing.T) {
 		m.systemctl(t, true, "start", "tidemark-planner.service")
@@ -266,6 +233,52 @@ func TestUnitsUnderSystemd(t *testing.T) {
 		}
 		m.systemctl(t, true, "start", "tidemark-planner.timer")
 	})
+}
+
+// checkState wants the state to be the group's, and nobody else's.
+func (m machine) checkState(t *testing.T) {
+	t.Helper()
+	modes := map[string]os.FileMode{
+		"/var/lib/tidemark": os.ModeDir | os.ModeSetgid | 0o770, "/var/lib/tidemark/agent": os.ModeDir | os.ModeSetgid | 0o770,
+		"/var/lib/tidemark/agent/history.db": 0o660,
+	}
+	for path, want := range modes {
+		info, err := os.Stat(m.path(path))
+		if err != nil {
+			t.Errorf("%v\n%s", err, m.logs())
+		} else if info.Mode() != want || info.Sys().(*syscall.Stat_t).Uid == 0 || info.Sys().(*syscall.Stat_t).Gid == 0 {
+			t.Errorf("%s has mode %v and owner %+v, want %v and tidemark's", path, info.Mode(), info.Sys(), want)
+		}
+	}
+}
+
+func (m machine) shipWhileOneHangs(t *testing.T, written chan string) {
+	m.systemctl(t, true, "start", "tidemark-agent.service")
+	var lines string
+	for ; !strings.Contains(lines, "disk,"); lines = receive(t, written, m) {
+	}
+	m.mountLater(t)
+	for later := ""; !strings.Contains(later, "mode=rw,path=/srv/later "); later = receive(t, written, m) {
+	}
+	m.systemctl(t, true, "stop", "tidemark-agent.service")
+	checkShipped(t, lines, m)
+	if got := m.systemctl(t, true, "show", "-P", "NRestarts", "tidemark-agent.service"); got != "0\n" {
+		t.Errorf("restarted %s times", got)
+	}
+}
+
+func checkShipped(t *testing.T, lines string, m machine) {
+	t.Helper()
+	for what, pattern := range map[string]string{
+		"a volume that is writable, though everything is read-only for the service": `(?m)^disk,device=loop\d+,fstype=ext4,host=lab,mode=rw,path=/srv/data `,
+		"the hung one": `(?m)^tidemark_volume,host=lab,path=/srv/hung .*stuck=1i`,
+		"counters":     `(?m)^diskio,`,
+		"the agent":    `(?m)^tidemark_agent,host=lab `,
+	} {
+		if !regexp.MustCompile(pattern).MatchString(lines) {
+			t.Errorf("%s was not shipped; lines:\n%s\n%s", what, lines, m.logs())
+		}
+	}
 }
 
 // frontOf passes requests on and hands over the body of every write that was acknowledged.
