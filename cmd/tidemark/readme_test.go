@@ -41,6 +41,9 @@ func TestReadmeShowsTheDemosOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, screen := range fenced(t, "") {
+		if n := strings.Count(screen, "demo:/"); n != len(demoVolumes()) {
+			t.Errorf("a screen of the README shows %d volumes, the demo has %d", n, len(demoVolumes()))
+		}
 		if !strings.Contains(out.String(), screen) {
 			t.Errorf("the README shows\n%s\nwhich the demo does not print; it prints\n%s", screen, &out)
 		}
