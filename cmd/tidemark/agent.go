@@ -84,8 +84,9 @@ func (p *program) sampleAndShip(ctx context.Context, cfg *config.Config, disks *
 	addActor(ctx, &actors, agent.New(opt).Run)
 	p.log.Info("agent starts", "version", version, "host", cfg.Host, "every", cfg.Agent.Every.String(), "ships", cfg.Influx != nil)
 	notify(p, daemon.SdNotifyReady)
+	stopping := context.AfterFunc(ctx, func() { notify(p, daemon.SdNotifyStopping) })
+	defer stopping()
 	err = actors.Run()
-	notify(p, daemon.SdNotifyStopping)
 	p.log.Info("agent ends")
 	return err
 }

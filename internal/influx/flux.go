@@ -3,6 +3,7 @@ package influx
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -103,7 +104,7 @@ func whole(r *query.FluxRecord, column string) int64 {
 	case int64:
 		return v
 	case uint64:
-		return int64(v)
+		return int64(min(v, math.MaxInt64)) // an overdrawn quota is read as unsigned by others
 	case float64:
 		return int64(v)
 	default:
