@@ -3,6 +3,7 @@ package forecast
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -166,7 +167,7 @@ func timeToFull(g grid, o outlook, origin Observation, capacity float64, opt Opt
 	}
 	quiet := quietSteps(g, origin.Used, full-origin.Used)
 	window := g.window(sawtoothWindow, sawtoothPoints)
-	back := falling(window.filled)
+	back := falling(append(slices.Clone(window.filled), origin.Used)) // which may have left its teeth today
 	var p passage
 	if back.falls {
 		p = recur(pastOf(window), back.rise*float64(o.past.steps), o.n, full, opt.Seed)

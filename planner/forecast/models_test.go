@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// near compares with a tolerance relative to the larger value.
+// near compares finite values with a tolerance relative to the larger.
 func near(a, b, tolerance float64) bool {
-	return math.Abs(a-b) <= tolerance*max(1, math.Abs(a), math.Abs(b))
+	return finite(a) && finite(b) && math.Abs(a-b) <= tolerance*max(1, math.Abs(a), math.Abs(b))
 }
 
 func sameValues(t *testing.T, got, want []float64) {

@@ -106,7 +106,7 @@ func kinds() []kind {
 		{"shrinking, but a jump would fill it", day, 400, func(i int, r *rand.Rand) float64 { return 3000 - 3*float64(i) + 80*float64(i/33) + r.NormFloat64() }, always(2790), "", probability90(.3, 1)},
 
 		{"five days", day, 5, steady, always(1040), ReasonNewVolume, nil},
-		{"three days of hours", time.Hour, 72, steady, always(4000), ReasonNewVolume, nil},
+		{"six days of hours", time.Hour, 144, steady, always(4000), ReasonNewVolume, nil},
 		{"minutes after boot", time.Minute, 30, func(i int, _ *rand.Rand) float64 { return 100 + 10*float64(i) }, always(1000), ReasonNewVolume, nil},
 		{"one point", day, 1, steady, always(4000), ReasonNewVolume, growth(0, 0)},
 		{"a bulk load a week ago", day, 9, func(i int, r *rand.Rand) float64 {
@@ -248,6 +248,19 @@ func TestNewestSampleIsTheOrigin(t *testing.T) {
 	}
 	if f := with(day, math.NaN(), 3500); !f.Origin.Equal(last.Time) || f.Capacity != 3500 {
 		t.Errorf("a sample without use: origin %v, capacity %v", f.Origin, f.Capacity)
+	}
+}
+
+func TestARunawayIsNoSawtooth(t *testing.T) {
+	i := slices.IndexFunc(kinds(), func(k kind) bool { return k.name == "the log's week" })
+	observations := kinds()[i].observations(rand.New(rand.NewPCG(1, 1)))
+	newest := Observation{observations[len(observations)-1].Time.Add(30 * time.Hour), 195, 200}
+	f, err := Compute(Input{Observations: observations, Newest: &newest}, Options{Steps: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.TimeToFull.Reason == ReasonSawtooth || f.TimeToFull.Probability7 < .2 {
+		t.Errorf("195 of 200 after weeks of 60 to 144: %+v", f.TimeToFull)
 	}
 }
 
