@@ -37,6 +37,9 @@ func (p *program) agent(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if !ctx.Bool("once") {
+		p.log = serviceLogger(p.stderr)
+	}
 	disks, err := p.newDisks(cfg, false)
 	if err != nil {
 		return err

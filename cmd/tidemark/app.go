@@ -44,7 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, now: time.Now, log: newLogger(stderr)}
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, now: time.Now, log: peopleLogger(stderr)}
 	err := p.app().RunContext(ctx, args)
 	if err != nil {
 		p.sayError(err)
@@ -218,7 +218,9 @@ func (p *program) sayError(err error) {
 		p.say("interrupted")
 		return
 	}
-	p.say("%s", err)
+	for line := range strings.SplitSeq(err.Error(), "\n") { // of several errors each has its own
+		p.say("%s", line)
+	}
 	var f *fault
 	if errors.As(err, &f) && f.hint != "" {
 		p.say("hint: %s", f.hint)

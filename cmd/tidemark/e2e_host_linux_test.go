@@ -67,7 +67,7 @@ func TestDamagedHistoryIsSetAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A reader says so and changes nothing.
-	h.fails(t, exitFailed, []string{"not a sound database", "hint: "}, "forecast")
+	h.fails(t, exitFailed, []string{"not a sound database", "hint: restart the agent"}, "forecast")
 	p := h.start(t, []string{"agent"})
 	p.waits(t, "readings", func() bool { return len(h.readings(t)) >= 1 })
 	p.ends(t, syscall.SIGTERM)
@@ -80,6 +80,29 @@ func TestDamagedHistoryIsSetAside(t *testing.T) {
 	}
 	if kept, err := os.ReadFile(aside[0]); err != nil || !bytes.Equal(kept, garbage) {
 		t.Errorf("what was set aside has changed: %v", err)
+	}
+}
+
+// TestDamageIsToldToPeople has a command of a person find the damage: what a service would log is said in its own words.
+func TestDamageIsToldToPeople(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, "")
+	if err := os.MkdirAll(filepath.Dir(h.history()), 0o770); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.history(), []byte("no database at all"), 0o660); err != nil {
+		t.Fatal(err)
+	}
+	past := filepath.Join(h.dir, "past.csv")
+	if err := os.WriteFile(past, []byte(fleetCSV(time.Now())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := h.tidemark(t, "import", past)
+	said := strings.Split(strings.TrimSpace(got.stderr), "\n")
+	if got.code != exitDone || len(said) != 2 ||
+		!strings.HasPrefix(said[0], "tidemark: error: the history is damaged; it was set aside and a new one begins (set aside: "+h.history()+".corrupt-") ||
+		!strings.HasPrefix(said[1], "tidemark: imported 65 readings") {
+		t.Errorf("exit code %d, said\n%s", got.code, got.stderr)
 	}
 }
 

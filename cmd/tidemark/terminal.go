@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/tidemark/tidemark/planner/report"
 )
 
 // The rules of the terminal. Results go to stdout and nothing else does. Progress, warnings and errors go to stderr, each
@@ -38,8 +42,8 @@ func (p *program) onTerminal() bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// newLogger logs for services: to stderr, without the time where the system's journal adds its own.
-func newLogger(w io.Writer) *slog.Logger {
+// serviceLogger logs for services: to stderr, without the time where the system's journal adds its own.
+func serviceLogger(w io.Writer) *slog.Logger {
 	journal := os.Getenv("JOURNAL_STREAM") != ""
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
@@ -50,3 +54,39 @@ func newLogger(w io.Writer) *slog.Logger {
 		},
 	}))
 }
+
+// peopleLogger says to people what a service would log.
+func peopleLogger(w io.Writer) *slog.Logger { return slog.New(people{w}) }
+
+// people is a handler that writes a record as one line of the program's own kind.
+type people struct{ w io.Writer }
+
+func (people) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+
+func (h people) Handle(_ context.Context, r slog.Record) error {
+	var line strings.Builder
+	line.WriteString("tidemark: ")
+	switch {
+	case r.Level >= slog.LevelError:
+		line.WriteString("error: ")
+	case r.Level >= slog.LevelWarn:
+		line.WriteString("warning: ")
+	}
+	line.WriteString(r.Message)
+	before := " ("
+	r.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintf(&line, "%s%s: %s", before, strings.ReplaceAll(a.Key, "_", " "), report.Printable(a.Value.String()))
+		before = ", "
+		return true
+	})
+	if before != " (" {
+		line.WriteString(")")
+	}
+	line.WriteString("\n")
+	_, err := io.WriteString(h.w, line.String())
+	return err
+}
+
+// WithAttrs and WithGroup are not used: nothing here derives loggers.
+func (h people) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h people) WithGroup(string) slog.Handler      { return h }
