@@ -363,6 +363,25 @@ func TestFleetStreamsInOrder(t *testing.T) {
 	}
 }
 
+// Simulated paths of a fleet must not all take the same turn.
+func TestEqualVolumesHaveTheirOwnPaths(t *testing.T) {
+	var samples []volume.Sample
+	for _, path := range []string{"/a", "/b"} {
+		for i, s := range past(sampleAt(path, "xfs", "sda", 700, 300), 60, 5) {
+			noise := int64(i*i*37%41) - 20
+			s.Used, s.Free = s.Used+noise, s.Free-noise
+			samples = append(samples, s)
+		}
+	}
+	all := outlooks(t, record(t, samples...), Query{})
+	if len(all) != 2 || all[0].GrowthPerDay != all[1].GrowthPerDay || all[0].TimeToFull.P50.IsZero() {
+		t.Fatalf("outlooks %+v, want two equal ones with a date", all)
+	}
+	if all[0].TimeToFull == all[1].TimeToFull {
+		t.Errorf("both are full at %+v", all[0].TimeToFull)
+	}
+}
+
 func TestSeriesAreSeededByTheirNameAndResource(t *testing.T) {
 	all := []uint64{seed("a", "space"), seed("a", "inodes"), seed("b", "space"), seed("", "space"), seed("aspace", "")}
 	slices.Sort(all)

@@ -241,17 +241,17 @@ func TestMembersOfTheGroupRead(t *testing.T) {
 		}
 		return p
 	}
-	refused := func(what, play string, who *syscall.Credential) {
+	refused := func(what, play string, who *syscall.Credential, beside bool) {
 		t.Helper()
-		if _, got := run(play, who); !strings.HasPrefix(got, "permission=true corrupt=false") {
-			t.Errorf("%s: %s; want no permission", what, got)
+		if _, got := run(play, who); !strings.HasPrefix(got, "permission=true corrupt=false") || strings.Contains(got, "in its directory") != beside {
+			t.Errorf("%s: %s; want no permission, beside the file: %t", what, got, beside)
 		}
 	}
 
 	writer := must("the agent begins the file", "write", agent)
 	must("a member reads while the agent runs", "read", member).end()
-	refused("a stranger reads while the agent runs", "read", outsider)
-	refused("a stranger writes", "write", outsider)
+	refused("a stranger reads while the agent runs", "read", outsider, false)
+	refused("a stranger writes", "write", outsider, false)
 	writer.end()
 
 	// Without a writer SQLite's other files are gone; now the reader makes them.
@@ -261,13 +261,13 @@ func TestMembersOfTheGroupRead(t *testing.T) {
 	must("another member reads", "read", member).end()
 	writer.end()
 	must("the agent starts again", "write", agent).end()
-	refused("a stranger reads while no agent runs", "read", outsider)
+	refused("a stranger reads while no agent runs", "read", outsider, false)
 
 	// A directory that lets the group in, not write: who reads says why it fails, and not that the file is damaged.
 	if err := os.Chmod(filepath.Dir(path), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	refused("a member reads in a directory that is not writable", "read", member)
+	refused("a member reads in a directory that is not writable", "read", member, true)
 	writer = must("the agent runs in it", "write", agent)
 	must("a member reads in it while the agent runs", "read", member).end()
 	writer.end()
@@ -276,9 +276,9 @@ func TestMembersOfTheGroupRead(t *testing.T) {
 	if err := errors.Join(os.Chmod(filepath.Dir(path), 0o755), os.Chmod(path, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	refused("a stranger writes what it may only read", "write", outsider)
+	refused("a stranger writes what it may only read", "write", outsider, false)
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused("a stranger reads what it may not", "read", outsider)
+	refused("a stranger reads what it may not", "read", outsider, false)
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	lib "modernc.org/sqlite/lib"
 )
 
 // two is a schema of two migrations: the second needs the first.
@@ -219,6 +221,56 @@ func TestReaderSeesCommitsAndCannotWrite(t *testing.T) {
 	}
 	if _, err := read.ExecContext(t.Context(), "DELETE FROM entry"); err == nil || count(t, db) != 3 {
 		t.Errorf("a reader deleted: %v", err)
+	}
+}
+
+// A transaction that read first and then found that another had written would fail, however long it waited.
+func TestTransactionsWaitAtTheirBeginning(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db, impatient := open(t, path, two), open(t, path, two)
+	if _, err := impatient.ExecContext(t.Context(), "PRAGMA busy_timeout = 0"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	const insert = "INSERT INTO entry (text) VALUES ('x')"
+	if _, err := impatient.ExecContext(t.Context(), insert); codeOf(err)&0xff != lib.SQLITE_BUSY {
+		t.Errorf("while another transaction is open a write gave %v, want that it is busy", err)
+	}
+	if _, err := tx.ExecContext(t.Context(), insert); err != nil {
+		t.Error(err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A process that is about to make a new file's tables holds its lock before the file is in WAL mode; SQLite does not wait for
+// that one.
+func TestOpenWaitsWhereSQLiteDoesNot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	other, err := sql.Open("sqlite", path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Open(ctx, path, two); err == nil || ctx.Err() == nil {
+		t.Errorf("Open gave up with %v before its context ended", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, open(t, path, two)); n != 2 {
+		t.Errorf("%d entries", n)
 	}
 }
 

@@ -59,6 +59,17 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestWorstComesFirst(t *testing.T) {
+	full := dated(spaceOf("z", "/full", 99, 100, 1, forecast.ReasonFull), 0, 0, 0, 1, 1, 1)
+	got := Check([]planner.Outlook{spaceOf("a", "/", 50, 100, 1, forecast.ReasonStale), dated(spaceOf("b", "/", 50, 100, 1, ""), 5, 9, 20, 0, 0, 0), full},
+		CheckLimits{Warning: 30 * day, Critical: 7 * day}, now)
+	_, details, _ := strings.Cut(got.Text, "\n")
+	want := "CRITICAL z:/full: 99% used, full at 95%\nUNKNOWN a:/: no sample for more than three days\nWARNING b:/: likely full on 2026-03-19\n"
+	if got.Status != Critical || details != want {
+		t.Errorf("%s:\n%s, want CRITICAL and\n%s", got.Status, details, want)
+	}
+}
+
 // A reason without a meaning would stand in the table unexplained.
 func TestEveryReasonHasAMeaning(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../forecast/reason.go", nil, parser.ParseComments)

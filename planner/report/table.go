@@ -42,7 +42,7 @@ func (t *table) add(name string, row ...string) {
 	t.names, t.rows = append(t.names, name), append(t.rows, row)
 }
 
-// write lays the table out in at most width cells a line, trailing blanks cut. Where not even the names' least width is
+// write lays the table out in at most width cells a line. Where not even the names' least width is
 // left, spare columns are left out. A name that does not fit its column stands whole on a line of its own, above its row:
 // cut, two volumes could look alike. A terminal that is narrower than the columns that must stay gets wider lines.
 func (t *table) write(w io.Writer, width int) error {
@@ -67,7 +67,7 @@ func (t *table) write(w io.Writer, width int) error {
 		for _, i := range shown {
 			text += between + t.columns[i].fit(row[i])
 		}
-		out.WriteString(strings.TrimRight(text, " ") + "\n")
+		out.WriteString(text + "\n")
 	}
 	line(t.title, titles)
 	for i, name := range t.names {
