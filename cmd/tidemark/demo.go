@@ -104,8 +104,9 @@ func (p *program) play(ctx context.Context, cfg *config.Config, dir string) erro
 	if err := report.Volumes(p.stdout, outlooks, p.columns(), now); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "\n4. How it came to that: growth a day, the early date (1 chance in 10 of being full by then), the likely\n"+
-		"   one (1 in 2), and the forecast's own measured error (below 1 is better than \"no change\"):\n\n")
+	fmt.Fprintf(p.stdout, "\n4. How it came to that: growth a day, the early date (1 chance in 10 of being\n"+
+		"   full by then), the likely one (1 in 2), and the forecast's own measured error\n"+
+		"   (below 1 it is better than \"no change\"):\n\n")
 	return report.Forecasts(p.stdout, outlooks, p.columns(), now)
 }
 
