@@ -76,7 +76,7 @@ func (p *program) demo(ctx context.Context, cfg *config.Config, keep bool) error
 		fmt.Fprintf(p.stdout, "\n5. The playground stays in %s. Look into it with a configuration that says `data_dir: %s`.\n", dir, dir)
 		return nil
 	}
-	fmt.Fprintf(p.stdout, "\n5. The playground is gone again (--keep leaves it). Your own volumes: `tidemark up`.\n")
+	fmt.Fprintf(p.stdout, "\n5. The playground is gone again (--keep leaves it). Your volumes: `tidemark up`.\n")
 	return nil
 }
 
@@ -89,7 +89,7 @@ func (p *program) play(ctx context.Context, cfg *config.Config, dir string) erro
 	defer store.Close()
 	now := p.now()
 	volumes := demoVolumes()
-	fmt.Fprintf(p.stdout, "2. A year of history for %d volumes of a host that does not exist. ALL OF IT IS MADE UP:\n", len(volumes))
+	fmt.Fprintf(p.stdout, "2. A year of a host that does not exist, %d volumes. ALL OF IT IS MADE UP:\n", len(volumes))
 	for i, v := range volumes {
 		if err := store.Import(ctx, volume.ID{Host: demoHost, Path: v.path}, v.readings(now, rand.New(rand.NewPCG(1, uint64(i))))); err != nil {
 			return fmt.Errorf("make up %s: %w", v.path, err)
