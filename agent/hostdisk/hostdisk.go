@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ type Options struct {
 	RootFallback bool
 	Timeout      time.Duration // after which a filesystem is stuck; 0: 5 s
 	Log          *slog.Logger
+	// Apart makes the command of a process that runs Serve. Filesystems that hold a process until they answer are read by it, so
+	// that this one can end. Nil: this process reads them too.
+	Apart func() *exec.Cmd
 }
 
 const defaultTimeout = 5 * time.Second
@@ -60,6 +64,7 @@ type Disks struct {
 	opt      Options
 	mounts   func() ([]mount, error)
 	read     func(mount) (usage, error) // may hang
+	apart    *apart                     // nil: none
 	mu       sync.Mutex
 	probes   map[mountKey]*probe
 	gates    map[string]gate
@@ -94,10 +99,20 @@ func New(opt Options) (*Disks, error) {
 	if opt.Timeout == 0 {
 		opt.Timeout = defaultTimeout
 	}
-	return &Disks{
+	d := &Disks{
 		opt: opt, mounts: hostMounts, read: readUsage,
 		probes: map[mountKey]*probe{}, gates: map[string]gate{}, seen: map[string]sighting{}, troubled: map[string]string{},
-	}, nil
+	}
+	if opt.Apart != nil {
+		d.apart = &apart{command: opt.Apart}
+		d.read = func(m mount) (usage, error) {
+			if m.holdsCallers() {
+				return d.apart.read(m)
+			}
+			return readUsage(m)
+		}
+	}
+	return d, nil
 }
 
 // Sample reads every volume, in no more time than the timeout and a little, sorted by ID. A volume that was there before and
@@ -265,6 +280,9 @@ func (d *Disks) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	clear(d.probes)
+	if d.apart != nil {
+		d.apart.close()
+	}
 }
 
 // attributesOf writes a mount's attributes as Telegraf does.

@@ -68,6 +68,7 @@ func (p *program) app() *cli.App {
 		}},
 		Commands: []*cli.Command{
 			p.upCommand(), p.agentCommand(), p.volumesCommand(), p.forecastCommand(), p.importCommand(), p.configCommand(),
+			p.readVolumesCommand(),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // run owns the exit code
 		Action:         p.noCommand,

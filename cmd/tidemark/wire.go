@@ -40,7 +40,7 @@ func parseDuration(ctx *cli.Context, flag string) (time.Duration, error) {
 func (p *program) newDisks(cfg *config.Config, always bool) (*hostdisk.Disks, error) {
 	return hostdisk.New(hostdisk.Options{
 		Host: cfg.Host, Tags: cfg.Tags, ExcludeFstypes: cfg.Agent.Exclude.Fstypes, ExcludePaths: cfg.Agent.Exclude.Paths,
-		RootFallback: always, Log: p.log,
+		RootFallback: always, Log: p.log, Apart: readApart,
 	})
 }
 
