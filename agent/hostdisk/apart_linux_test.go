@@ -3,7 +3,6 @@ package hostdisk
 import (
 	"errors"
 	"io"
-	"log"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -12,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/tidemark/tidemark/internal/mounttest"
 )
@@ -51,23 +48,11 @@ func apartDisks(t *testing.T, s *started) *Disks {
 }
 
 func TestFUSEIsReadByAProcessApart(t *testing.T) {
-	mounttest.RequireFilesystem(t, "fuse")
 	dir := t.TempDir() + "/a\n\xff" // what a mount point may be called
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	hold := make(chan struct{})
-	close(hold)
-	filesystem := &statfsServer{RawFileSystem: fuse.NewDefaultRawFileSystem(), hold: hold, asked: make(chan struct{}, 100)}
-	server, err := fuse.NewServer(filesystem, dir, &fuse.MountOptions{DirectMount: true, FsName: "apart", Name: "tidemark", Logger: log.New(io.Discard, "", 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go server.Serve()
-	defer server.Unmount()
-	if err := server.WaitMount(); err != nil {
-		t.Fatal(err)
-	}
+	mounttest.MountFUSE(t, dir, mounttest.FUSEOptions{Answer: sized})
 	plain := mounttest.Mount(t, "-o", "loop", mounttest.Image(t, "ext4", 16))
 	s := &started{}
 	d := apartDisks(t, s)

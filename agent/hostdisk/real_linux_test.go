@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -166,43 +165,13 @@ func TestBtrfsSubvolumesStayApart(t *testing.T) {
 	}
 }
 
-// statfsServer is a FUSE filesystem that answers statfs(2) when it is let.
-type statfsServer struct {
-	fuse.RawFileSystem
-	hold  chan struct{} // statfs waits until it is closed
-	asked chan struct{} // one value for each statfs that arrived
-}
-
-func (s *statfsServer) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
-	s.asked <- struct{}{}
-	<-s.hold
-	out.Bsize, out.Frsize = 1<<20, 4096
-	out.Blocks, out.Bfree, out.Bavail = 1000, 400, 400
-	out.Files, out.Ffree = 10, 4
-	return fuse.OK
-}
-
-func (s *statfsServer) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
-	out.Ino, out.Mode, out.Nlink = in.NodeId, syscall.S_IFDIR|0o755, 2
-	return fuse.OK
-}
-
-func (*statfsServer) String() string { return "tidemark-test" }
+// sized is a FUSE's answer whose blocks count in f_frsize, not in f_bsize.
+var sized = fuse.StatfsOut{Bsize: 1 << 20, Frsize: 4096, Blocks: 1000, Bfree: 400, Bavail: 400, Files: 10, Ffree: 4}
 
 func TestHungFUSEIsStuckThenRecovers(t *testing.T) {
-	mounttest.RequireFilesystem(t, "fuse")
 	fine := mounttest.Mount(t, "-o", "loop", mounttest.Image(t, "ext4", 16))
 	dir := t.TempDir()
-	fs := &statfsServer{RawFileSystem: fuse.NewDefaultRawFileSystem(), hold: make(chan struct{}), asked: make(chan struct{}, 100)}
-	server, err := fuse.NewServer(fs, dir, &fuse.MountOptions{DirectMount: true, FsName: "hung", Name: "tidemark", Logger: log.New(io.Discard, "", 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go server.Serve()
-	defer server.Unmount()
-	if err := server.WaitMount(); err != nil {
-		t.Fatal(err)
-	}
+	fs := mounttest.MountFUSE(t, dir, mounttest.FUSEOptions{Answer: sized, Hangs: true})
 	d := hostDisks(t, 200*time.Millisecond)
 	for range 3 {
 		got := sampleNow(t, d)
@@ -213,10 +182,10 @@ func TestHungFUSEIsStuckThenRecovers(t *testing.T) {
 			t.Fatalf("its neighbour: %+v, want a reading", s)
 		}
 	}
-	if n := len(fs.asked); n != 1 {
+	if n := len(fs.Asked); n != 1 {
 		t.Errorf("statfs was called %d times on a filesystem that hangs, want once", n)
 	}
-	close(fs.hold)
+	fs.LetGo()
 	var got volume.Sample
 	for key, p := range d.probes { // the call that hung must be over before a fresh one can begin
 		if key.point == dir {
@@ -229,7 +198,7 @@ func TestHungFUSEIsStuckThenRecovers(t *testing.T) {
 	if got.Usage != want || got.Stuck {
 		t.Errorf("after it answers: %+v, want %+v: blocks count in f_frsize, not in f_bsize", got, want)
 	}
-	if n := len(fs.asked); n != 2 {
+	if n := len(fs.Asked); n != 2 {
 		t.Errorf("statfs was called %d times in all, want a fresh one after the hung one", n)
 	}
 }

@@ -243,10 +243,10 @@ func (l lab) mountUnlike(ext4 string) {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { unix.Unmount(noSource, unix.MNT_DETACH) })
-	serveStatfs(l.t, makeDir(l.t, filepath.Join(l.dir, "fuse")),
-		fuse.StatfsOut{Bsize: 1 << 20, Frsize: 4096, Blocks: 1000, Bfree: 400, Bavail: 400})
-	serveStatfs(l.t, makeDir(l.t, filepath.Join(l.dir, "overdrawn")),
-		fuse.StatfsOut{Bsize: 4096, Frsize: 4096, Blocks: 1000, Bfree: 10, Bavail: 1<<64 - 90})
+	mounttest.MountFUSE(l.t, makeDir(l.t, filepath.Join(l.dir, "fuse")),
+		mounttest.FUSEOptions{Answer: fuse.StatfsOut{Bsize: 1 << 20, Frsize: 4096, Blocks: 1000, Bfree: 400, Bavail: 400}})
+	mounttest.MountFUSE(l.t, makeDir(l.t, filepath.Join(l.dir, "overdrawn")),
+		mounttest.FUSEOptions{Answer: fuse.StatfsOut{Bsize: 4096, Frsize: 4096, Blocks: 1000, Bfree: 10, Bavail: 1<<64 - 90}})
 }
 
 // TestAgreesWithTelegraf mounts what hosts have, reads it both ways and wants every tag and every field to be the same, but
@@ -281,31 +281,6 @@ func TestAgreesWithTelegraf(t *testing.T) {
 	}
 	if len(ours) < 20 {
 		t.Errorf("%d lines were compared", len(ours))
-	}
-}
-
-// statfsAnswer is a FUSE filesystem of an empty directory that says what it is told of its size.
-type statfsAnswer struct {
-	statfsServer
-	answer fuse.StatfsOut
-}
-
-func (s *statfsAnswer) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
-	*out = s.answer
-	return fuse.OK
-}
-
-func serveStatfs(t *testing.T, dir string, answer fuse.StatfsOut) {
-	t.Helper()
-	fs := &statfsAnswer{statfsServer{RawFileSystem: fuse.NewDefaultRawFileSystem()}, answer}
-	server, err := fuse.NewServer(fs, dir, &fuse.MountOptions{DirectMount: true, FsName: "answer", Name: "tidemark"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go server.Serve()
-	t.Cleanup(func() { server.Unmount() })
-	if err := server.WaitMount(); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -2,19 +2,14 @@ package systemd
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
-	"log"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/tidemark/tidemark/internal/mounttest"
 )
@@ -22,41 +17,14 @@ import (
 // deadline bounds every wait of these tests.
 const deadline = 60 * time.Second
 
-// hungFilesystem is a FUSE whose statfs(2) never answers before the test ends, or its caller does: of a filesystem that does
-// not even let go of a caller that is killed, the kernel keeps the process.
-type hungFilesystem struct {
-	fuse.RawFileSystem
-	asked, release chan struct{}
-}
-
-func (f *hungFilesystem) StatFs(cancel <-chan struct{}, _ *fuse.InHeader, _ *fuse.StatfsOut) fuse.Status {
-	select {
-	case f.asked <- struct{}{}:
-	default:
-	}
-	select {
-	case <-f.release:
-	case <-cancel:
-	}
-	return fuse.EINTR
-}
-
-func (*hungFilesystem) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
-	out.Ino, out.Mode, out.Nlink = in.NodeId, syscall.S_IFDIR|0o755, 2
-	return fuse.OK
-}
-
-func (*hungFilesystem) String() string { return "hung" }
-
 // lab is a directory that other users may enter, with the built program, a real filesystem at data and a hung one at hung.
 type lab struct {
 	dir  string
-	hung *hungFilesystem
+	hung *mounttest.FUSE
 }
 
 func newLab(t *testing.T) lab {
 	t.Helper()
-	mounttest.RequireFilesystem(t, "fuse")
 	dir, err := os.MkdirTemp("", "tidemark-lab-")
 	if err != nil {
 		t.Fatal(err)
@@ -72,25 +40,8 @@ func newLab(t *testing.T) lab {
 	}
 	buildProgram(t, filepath.Join(dir, "tidemark"))
 	mounttest.On(t, filepath.Join(dir, "data"), "-o", "loop", mounttest.Image(t, "ext4", 16))
-	hung := &hungFilesystem{fuse.NewDefaultRawFileSystem(), make(chan struct{}, 1), make(chan struct{})}
-	server, err := fuse.NewServer(hung, filepath.Join(dir, "hung"),
-		&fuse.MountOptions{DirectMount: true, AllowOther: true, FsName: "hung", Name: "tidemark", Logger: log.New(io.Discard, "", 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan struct{})
-	go func() { server.Serve(); close(served) }()
-	t.Cleanup(func() {
-		close(hung.release)
-		if err := syscall.Unmount(filepath.Join(dir, "hung"), syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-			return
-		}
-		<-served
-	})
-	if err := server.WaitMount(); err != nil {
-		t.Fatal(err)
-	}
+	// One that lets go of a caller who is killed: of another the kernel keeps the process, and a stopping unit waits for it.
+	hung := mounttest.MountFUSE(t, filepath.Join(dir, "hung"), mounttest.FUSEOptions{Hangs: true, Interruptible: true})
 	return lab{dir, hung}
 }
 

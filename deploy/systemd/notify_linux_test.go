@@ -45,7 +45,7 @@ func TestNotifications(t *testing.T) {
 	})
 	waitFor(t, conn, "READY=1")
 	select {
-	case <-l.hung.asked: // so there is a filesystem that hangs
+	case <-l.hung.Asked: // so there is a filesystem that hangs
 	case <-time.After(deadline):
 		t.Fatal("the agent never asked the filesystem that hangs")
 	}
