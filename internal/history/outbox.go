@@ -18,17 +18,9 @@ type Outbox struct {
 // Outbox is the store's.
 func (s *Store) Outbox() *Outbox { return &Outbox{s.db, s.opt.OutboxMaxAge, s.opt.OutboxMaxBytes} }
 
-func appendLines(ctx context.Context, tx *sql.Tx, now time.Time, lines []string) error {
-	if len(lines) == 0 {
-		return nil
-	}
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO outbox (t, line) VALUES (?, ?)")
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
+func (w *writer) appendLines(ctx context.Context, now time.Time, lines []string) error {
 	for _, line := range lines {
-		if _, err := insert.ExecContext(ctx, now.Unix(), line); err != nil {
+		if _, err := w.line.ExecContext(ctx, now.Unix(), line); err != nil {
 			return fmt.Errorf("append to the outbox: %w", err)
 		}
 	}

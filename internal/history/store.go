@@ -48,11 +48,12 @@ func (o Options) withDefaults() Options {
 
 // Store is a host's history. It is safe for concurrent use, and several processes may open one file.
 type Store struct {
-	db   *sql.DB
-	path string
-	opt  Options
-	mu   sync.Mutex // guards ids
-	ids  idCache
+	db         *sql.DB
+	path       string
+	opt        Options
+	statements statements // of a store that is written
+	mu         sync.Mutex // guards ids
+	ids        idCache
 }
 
 // Open opens a history for writing and makes it where it is missing. A damaged file is set aside under another name, with
@@ -76,7 +77,17 @@ func Open(ctx context.Context, path string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
-	return &Store{db: db, path: path, opt: opt}, nil
+	return writable(ctx, db, path, opt)
+}
+
+// writable makes the store of a database that is open for writing; it closes it on failure.
+func writable(ctx context.Context, db *sql.DB, path string, opt Options) (*Store, error) {
+	prepared, err := prepare(ctx, db)
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open the history: %w", err)
+	}
+	return &Store{db: db, path: path, opt: opt, statements: prepared}, nil
 }
 
 // OpenReadOnly opens an existing history for its planner.History methods alone.
@@ -94,7 +105,7 @@ func OpenInMemory(ctx context.Context) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, opt: Options{Now: time.Now}.withDefaults()}, nil
+	return writable(ctx, db, "", Options{Now: time.Now}.withDefaults())
 }
 
 // Path is the file's; empty in memory.
@@ -112,7 +123,7 @@ func (s *Store) Record(ctx context.Context, samples []volume.Sample, lines []str
 				return fmt.Errorf("%s: %w", sample.ID, err)
 			}
 		}
-		return appendLines(ctx, w.tx, s.opt.Now(), lines)
+		return w.appendLines(ctx, s.opt.Now(), lines)
 	})
 }
 
@@ -149,9 +160,10 @@ type attributeKey struct {
 
 // writer is one transaction. The ids that it makes join the store's cache only after the commit.
 type writer struct {
-	tx    *sql.Tx
-	known idCache
-	fresh idCache
+	statements // of the transaction
+	tx         *sql.Tx
+	known      idCache
+	fresh      idCache
 }
 
 func (s *Store) write(ctx context.Context, f func(*writer) error) error {
@@ -163,7 +175,7 @@ func (s *Store) write(ctx context.Context, f func(*writer) error) error {
 	s.mu.Lock()
 	known := s.ids
 	s.mu.Unlock()
-	w := &writer{tx: tx, known: known, fresh: idCache{map[volume.ID]int64{}, map[attributeKey]int64{}}}
+	w := &writer{statements: s.statements.within(ctx, tx), tx: tx, known: known, fresh: idCache{map[volume.ID]int64{}, map[attributeKey]int64{}}}
 	if err := f(w); err != nil {
 		return err
 	}
@@ -219,10 +231,7 @@ func (w *writer) sample(ctx context.Context, s volume.Sample) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.tx.ExecContext(ctx, `INSERT INTO state VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (series) DO UPDATE SET t = excluded.t, attributes = excluded.attributes, reserved = excluded.reserved,
-			stuck = excluded.stuck, missing = excluded.missing WHERE excluded.t >= t`,
-		series, s.Time.Unix(), attributes, s.Reserved, s.Stuck, s.Missing)
+	_, err = w.state.ExecContext(ctx, series, s.Time.Unix(), attributes, s.Reserved, s.Stuck, s.Missing)
 	if err != nil || !s.Measured() {
 		return err
 	}
@@ -234,31 +243,23 @@ func (w *writer) sample(ctx context.Context, s volume.Sample) error {
 func (w *writer) reading(ctx context.Context, series, attributes int64, r volume.Reading) error {
 	t, start := r.Time.Unix(), volume.StartOfDay(r.Time).Unix()
 	var replaced bool
-	err := w.tx.QueryRowContext(ctx, "SELECT 1 FROM sample WHERE series = ? AND t = ?", series, t).Scan(&replaced)
+	err := w.isThere.QueryRowContext(ctx, series, t).Scan(&replaced)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	u := r.Usage
 	args := []any{series, t, attributes, u.Total, u.Free, u.Used, u.InodesTotal, u.InodesFree, u.InodesUsed}
-	if _, err := w.tx.ExecContext(ctx, "INSERT OR REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", args...); err != nil {
+	if _, err := w.sampleRow.ExecContext(ctx, args...); err != nil {
 		return err
 	}
-	if _, err := w.tx.ExecContext(ctx, `INSERT INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (series) DO UPDATE SET t = excluded.t, attributes = excluded.attributes, total = excluded.total,
-			free = excluded.free, used = excluded.used, inodes_total = excluded.inodes_total,
-			inodes_free = excluded.inodes_free, inodes_used = excluded.inodes_used WHERE excluded.t >= t`, args...); err != nil {
+	if _, err := w.newest.ExecContext(ctx, args...); err != nil {
 		return err
 	}
 	if replaced {
-		_, err = w.tx.ExecContext(ctx, `INSERT OR REPLACE INTO day SELECT series, ?2, max(total), min(free), max(used),
-			max(inodes_total), min(inodes_free), max(inodes_used) FROM sample WHERE series = ?1 AND t >= ?2 AND t < ?2 + 86400`, series, start)
+		_, err = w.dayAnew.ExecContext(ctx, series, start)
 		return err
 	}
-	_, err = w.tx.ExecContext(ctx, `INSERT INTO day VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (series, start) DO UPDATE SET total = max(total, excluded.total), free = min(free, excluded.free),
-			used = max(used, excluded.used), inodes_total = max(inodes_total, excluded.inodes_total),
-			inodes_free = min(inodes_free, excluded.inodes_free), inodes_used = max(inodes_used, excluded.inodes_used)`,
-		series, start, u.Total, u.Free, u.Used, u.InodesTotal, u.InodesFree, u.InodesUsed)
+	_, err = w.day.ExecContext(ctx, series, start, u.Total, u.Free, u.Used, u.InodesTotal, u.InodesFree, u.InodesUsed)
 	return err
 }
 
