@@ -159,6 +159,13 @@ func TestTokenFile(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", tc.name, err, tc.want)
 		}
 	}
+	// A directory lets others in, and must: the advice for a token would lock them out of it.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Influx{TokenFile: dir}).Token(); err == nil || !strings.Contains(err.Error(), "no file with a token") {
+		t.Errorf("a directory as the token file: %v", err)
+	}
 	if _, err := (Influx{TokenFile: filepath.Join(dir, "none")}).Token(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing token file: %v", err)
 	}
