@@ -94,6 +94,23 @@ func TestAllProblemsAreReportedInTheOrderOfTheFile(t *testing.T) {
 	}
 }
 
+func TestByteOrderMark(t *testing.T) {
+	c, err := Parse("t.yaml", []byte("\ufeffhost: a\r\n"))
+	if err != nil || c.Host != "a" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestFileThatIsNoConfiguration(t *testing.T) {
+	big := filepath.Join(t.TempDir(), "history.db")
+	if err := os.WriteFile(big, make([]byte, largestFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(big, noEnv); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestFullSample(t *testing.T) {
 	c, err := Load("samples/full.yaml", noEnv)
 	if err != nil {
