@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tidemark/tidemark/config"
+	"github.com/tidemark/tidemark/planner/report"
 )
 
 // version is set by the linker.
@@ -103,7 +104,7 @@ func strict(c *cli.Command) {
 	}
 	c.Action = func(ctx *cli.Context) error {
 		if ctx.NArg() > most {
-			hint := fmt.Sprintf("see tidemark %s --help", c.Name)
+			hint := fmt.Sprintf("see %s --help", ctx.Command.HelpName)
 			if surplus := ctx.Args().Get(most); strings.HasPrefix(surplus, "-") {
 				hint = "flags stand before arguments"
 			}
@@ -174,7 +175,7 @@ func failf(hint, format string, args ...any) error {
 func usageFault(ctx *cli.Context, err error, _ bool) error {
 	hint := "see tidemark --help"
 	if ctx.Command != nil && ctx.Command.Name != "" && ctx.Command.Name != "tidemark" {
-		hint = fmt.Sprintf("see tidemark %s --help", ctx.Command.FullName())
+		hint = fmt.Sprintf("see %s --help", ctx.Command.HelpName) // its full name lacks the parent
 	}
 	return &fault{err, hint, exitUsage}
 }
@@ -219,7 +220,9 @@ func (p *program) sayError(err error) {
 		return
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") { // of several errors each has its own
-		p.say("%s", line)
+		if line != "" {
+			p.say("%s", report.Printable(line)) // a server's words, or a file's name, must not move the cursor
+		}
 	}
 	var f *fault
 	if errors.As(err, &f) && f.hint != "" {
