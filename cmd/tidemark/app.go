@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,11 +47,26 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, now: time.Now, log: peopleLogger(stderr)}
-	err := p.app().RunContext(ctx, args)
+	app := p.app()
+	help := &helpWriter{w: stdout}
+	app.Writer = help
+	err := cmp.Or(app.RunContext(ctx, args), help.err)
 	if err != nil {
 		p.sayError(err)
 	}
 	return exitCode(err)
+}
+
+// helpWriter keeps the error of writing the help or the version, which cli drops.
+type helpWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (h *helpWriter) Write(b []byte) (int, error) {
+	n, err := h.w.Write(b)
+	h.err = cmp.Or(h.err, err)
+	return n, err
 }
 
 func (p *program) app() *cli.App {
@@ -62,7 +78,6 @@ func (p *program) app() *cli.App {
 		HideHelpCommand:        true,
 		UseShortOptionHandling: false,
 		Reader:                 p.stdin,
-		Writer:                 p.stdout,
 		ErrWriter:              p.stderr,
 		Flags: []cli.Flag{&cli.StringFlag{
 			Name: "config", Usage: "read `FILE`", DefaultText: "$TIDEMARK_CONFIG, else /etc/tidemark/tidemark.yaml where there is one",
