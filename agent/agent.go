@@ -169,7 +169,7 @@ func (a *Agent) Once(ctx context.Context) error {
 	if a.opt.Recorded != nil {
 		a.opt.Recorded(samples)
 	}
-	if now.Sub(a.pruned) >= pruneEvery {
+	if since := now.Sub(a.pruned); since >= pruneEvery || since < 0 { // below 0: the clock was ahead, and was set right
 		err := a.opt.Store.Prune(ctx, now)
 		if began, _ := turn(ctx, &a.unpruned, err); began {
 			a.opt.Log.Warn("what is past its retention cannot be dropped; it is tried again", "error", err)

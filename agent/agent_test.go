@@ -197,3 +197,18 @@ type memory struct{}
 
 func (*memory) Record(context.Context, []volume.Sample, []string) error { return nil }
 func (*memory) Prune(context.Context, time.Time) error                  { return nil }
+
+func TestPruningGoesOnWhenTheClockIsSetBack(t *testing.T) {
+	now := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := &store{}
+	a := New(Options{Host: "h", Every: time.Minute, Disks: &host{}, Store: s, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+	for range 2 {
+		if err := a.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		now = now.AddDate(-14, 0, 0)
+	}
+	if s.pruned != 2 {
+		t.Errorf("pruned %d times, want once at each time", s.pruned)
+	}
+}

@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -99,7 +100,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 		}
 	}
 	if named != "" {
-		data, err := os.ReadFile(named)
+		data, err := readBounded(named)
 		if err != nil {
 			return nil, &Error{[]Problem{{File: named, Message: fmt.Sprintf("cannot be read: %v", errors.Unwrap(err))}}}
 		}
@@ -116,6 +117,22 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 		c.Host = host
 	}
 	return c, nil
+}
+
+// largestFile bounds what is read of a file that is no configuration: a device, or a history named by mistake.
+const largestFile = 1 << 20
+
+func readBounded(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	if err == nil && len(data) > largestFile {
+		err = &fs.PathError{Op: "read", Path: name, Err: errors.New("it is larger than 1 MiB, which no configuration is")}
+	}
+	return data, err
 }
 
 // resolve makes the paths of secrets absolute: a name without a directory is a systemd credential where there is one, else

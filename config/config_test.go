@@ -94,6 +94,23 @@ func TestAllProblemsAreReportedInTheOrderOfTheFile(t *testing.T) {
 	}
 }
 
+func TestByteOrderMark(t *testing.T) {
+	c, err := Parse("t.yaml", []byte("\ufeffhost: a\r\n"))
+	if err != nil || c.Host != "a" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestFileThatIsNoConfiguration(t *testing.T) {
+	big := filepath.Join(t.TempDir(), "history.db")
+	if err := os.WriteFile(big, make([]byte, largestFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(big, noEnv); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestFullSample(t *testing.T) {
 	c, err := Load("samples/full.yaml", noEnv)
 	if err != nil {
@@ -158,6 +175,13 @@ func TestTokenFile(t *testing.T) {
 		if tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: error %v, want %q", tc.name, err, tc.want)
 		}
+	}
+	// A directory lets others in, and must: the advice for a token would lock them out of it.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Influx{TokenFile: dir}).Token(); err == nil || !strings.Contains(err.Error(), "no file with a token") {
+		t.Errorf("a directory as the token file: %v", err)
 	}
 	if _, err := (Influx{TokenFile: filepath.Join(dir, "none")}).Token(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing token file: %v", err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Token reads the token from its file; it is empty where no file is named. A file that others may read, that is
@@ -15,7 +16,7 @@ func (i Influx) Token() (string, error) {
 	if i.TokenFile == "" {
 		return "", nil
 	}
-	f, err := os.Open(i.TokenFile)
+	f, err := os.OpenFile(i.TokenFile, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a FIFO would wait for its writer
 	if err != nil {
 		return "", fmt.Errorf("influx.token_file: %w", err)
 	}
@@ -24,11 +25,11 @@ func (i Influx) Token() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("influx.token_file: %w", err)
 	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return "", fmt.Errorf("influx.token_file: others may read %s (mode %04o); run: chmod o= %s", i.TokenFile, info.Mode().Perm(), i.TokenFile)
-	}
 	if !info.Mode().IsRegular() || info.Size() > 64<<10 {
 		return "", fmt.Errorf("influx.token_file: %s is no file with a token", i.TokenFile)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return "", fmt.Errorf("influx.token_file: others may read %s (mode %04o); run: chmod o= %s", i.TokenFile, info.Mode().Perm(), i.TokenFile)
 	}
 	text := make([]byte, info.Size())
 	n, err := f.Read(text)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	c := Default()
 	c.File = name
 	r := &reader{file: name}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors write a byte order mark
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, &Error{[]Problem{syntaxProblem(r.file, err)}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tidemark/tidemark/config"
+	"github.com/tidemark/tidemark/planner/report"
 )
 
 // version is set by the linker.
@@ -45,11 +47,26 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, now: time.Now, log: peopleLogger(stderr)}
-	err := p.app().RunContext(ctx, args)
+	app := p.app()
+	help := &helpWriter{w: stdout}
+	app.Writer = help
+	err := cmp.Or(app.RunContext(ctx, args), help.err)
 	if err != nil {
 		p.sayError(err)
 	}
 	return exitCode(err)
+}
+
+// helpWriter keeps the error of writing the help or the version, which cli drops.
+type helpWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (h *helpWriter) Write(b []byte) (int, error) {
+	n, err := h.w.Write(b)
+	h.err = cmp.Or(h.err, err)
+	return n, err
 }
 
 func (p *program) app() *cli.App {
@@ -61,7 +78,6 @@ func (p *program) app() *cli.App {
 		HideHelpCommand:        true,
 		UseShortOptionHandling: false,
 		Reader:                 p.stdin,
-		Writer:                 p.stdout,
 		ErrWriter:              p.stderr,
 		Flags: []cli.Flag{&cli.StringFlag{
 			Name: "config", Usage: "read `FILE`", DefaultText: "$TIDEMARK_CONFIG, else /etc/tidemark/tidemark.yaml where there is one",
@@ -104,7 +120,7 @@ func strict(c *cli.Command) {
 	}
 	c.Action = func(ctx *cli.Context) error {
 		if ctx.NArg() > most {
-			hint := fmt.Sprintf("see tidemark %s --help", c.Name)
+			hint := fmt.Sprintf("see %s --help", ctx.Command.HelpName)
 			if surplus := ctx.Args().Get(most); strings.HasPrefix(surplus, "-") {
 				hint = "flags stand before arguments"
 			}
@@ -175,7 +191,7 @@ func failf(hint, format string, args ...any) error {
 func usageFault(ctx *cli.Context, err error, _ bool) error {
 	hint := "see tidemark --help"
 	if ctx.Command != nil && ctx.Command.Name != "" && ctx.Command.Name != "tidemark" {
-		hint = fmt.Sprintf("see tidemark %s --help", ctx.Command.FullName())
+		hint = fmt.Sprintf("see %s --help", ctx.Command.HelpName) // its full name lacks the parent
 	}
 	return &fault{err, hint, exitUsage}
 }
@@ -220,7 +236,9 @@ func (p *program) sayError(err error) {
 		return
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") { // of several errors each has its own
-		p.say("%s", line)
+		if line != "" {
+			p.say("%s", report.Printable(line)) // a server's words, or a file's name, must not move the cursor
+		}
 	}
 	var f *fault
 	if errors.As(err, &f) && f.hint != "" {

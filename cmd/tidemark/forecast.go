@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -99,12 +100,12 @@ func (p *program) forecastFile(ctx *cli.Context, opt forecast.Options) error {
 	}
 	opt.Steps = ctx.Int("steps")
 	if !ctx.IsSet("steps") || opt.Steps < 1 || opt.Steps > mostSteps {
-		return usagef(fmt.Sprintf("how many steps to forecast: --steps N, from 1 to %d", mostSteps), "--input needs --steps of at least 1")
+		return usagef("it says how many steps to forecast", "--input needs --steps N, from 1 to %d", mostSteps)
 	}
 	if opt.FullLevel == 0 {
 		opt.FullLevel = 1
 	}
-	file, err := p.readCSV(ctx.String("input"))
+	file, err := p.readCSV(ctx.Context, ctx.String("input"))
 	if err != nil {
 		return err
 	}
@@ -124,9 +125,11 @@ func (p *program) forecastFile(ctx *cli.Context, opt forecast.Options) error {
 }
 
 // readCSV reads series from a file or standard input and says its warnings.
-func (p *program) readCSV(name string) (*csvinput.File, error) {
-	in := p.stdin
-	if name != "-" {
+func (p *program) readCSV(ctx context.Context, name string) (*csvinput.File, error) {
+	file, err := readOrInterrupt(ctx, func() (*csvinput.File, error) {
+		if name == "-" {
+			return csvinput.Read(name, p.stdin)
+		}
 		f, err := os.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, usagef("", "there is no file %s", name)
@@ -135,9 +138,11 @@ func (p *program) readCSV(name string) (*csvinput.File, error) {
 			return nil, usagef("", "open the input: %w", err)
 		}
 		defer f.Close()
-		in = f
-	}
-	file, err := csvinput.Read(name, in)
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			return nil, usagef("", "%s is a directory; name a CSV file", name)
+		}
+		return csvinput.Read(name, f)
+	})
 	var bad *csvinput.Error
 	if errors.As(err, &bad) {
 		return nil, usagef("nothing was forecast or imported; correct that line", "%w", err)

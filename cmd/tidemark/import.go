@@ -33,7 +33,7 @@ func (p *program) importCSV(ctx *cli.Context) error {
 		return err
 	}
 	name := ctx.Args().First()
-	file, err := p.readCSV(name)
+	file, err := p.readCSV(ctx.Context, name)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", os.Getenv("GORACE"))
+			env.Setenv("ESC", "\x1b")
 			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
 			env.Setenv("TIDEMARK_CONFIG", env.WorkDir+"/tidemark.yaml")
 			if err := os.WriteFile(env.WorkDir+"/past.csv", pastCSV(time.Now()), 0o600); err != nil {

@@ -23,6 +23,27 @@ func (p *program) say(format string, args ...any) {
 	fmt.Fprintf(p.stderr, "tidemark: "+format+"\n", args...)
 }
 
+// readOrInterrupt gives a read up when ctx ends: no context reaches a read of a terminal, or the opening of a FIFO, and an
+// interrupt would do nothing. What was begun ends with the process.
+func readOrInterrupt[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		value, err := read()
+		done <- answer{value, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
 // columns is how wide tables may be: the terminal's width, $COLUMNS, or 80.
 func (p *program) columns() int {
 	if f, ok := p.stdout.(*os.File); ok {

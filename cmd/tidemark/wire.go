@@ -24,7 +24,9 @@ import (
 
 // config reads the configuration once a run.
 func (p *program) config(ctx *cli.Context) (*config.Config, error) {
-	return config.Load(ctx.String("config"), p.getenv)
+	return readOrInterrupt(ctx.Context, func() (*config.Config, error) {
+		return config.Load(ctx.String("config"), p.getenv)
+	})
 }
 
 func parseDuration(ctx *cli.Context, flag string) (time.Duration, error) {

@@ -143,8 +143,9 @@ func (w *BucketWriter) Write(ctx context.Context, lines []string) error {
 	return w.client.Write(ctx, w.bucket, lines)
 }
 
-// acknowledged takes for success only what InfluxDB answers to a write, 204. A portal or a wrong address likes to answer
-// anything with 200 and a page, and the lines would be gone.
+// acknowledged takes for success only what InfluxDB answers: to a write 204, to a query CSV, also where no row is in it. A
+// portal or a wrong address likes to answer anything with 200 and a page: the lines would be gone, and a fleet that could not
+// be read would look like an empty one.
 type acknowledged struct{ client *http.Client }
 
 func (a acknowledged) Do(r *http.Request) (*http.Response, error) {
@@ -152,9 +153,19 @@ func (a acknowledged) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(r.URL.Path, "/api/v2/write") && answer.StatusCode/100 == 2 && answer.StatusCode != http.StatusNoContent {
+	if answer.StatusCode/100 != 2 {
+		return answer, nil
+	}
+	kind := answer.Header.Get("Content-Type")
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/api/v2/write") && answer.StatusCode != http.StatusNoContent:
+		err = fmt.Errorf("the answer to a write was %q where InfluxDB says 204", answer.Status)
+	case strings.HasSuffix(r.URL.Path, "/api/v2/query") && !strings.HasPrefix(kind, "text/csv"):
+		err = fmt.Errorf("the answer to a query was %q of type %q where InfluxDB sends text/csv", answer.Status, kind)
+	}
+	if err != nil {
 		answer.Body.Close()
-		return nil, fmt.Errorf("the answer to a write was %q where InfluxDB says 204", answer.Status)
+		return nil, err
 	}
 	return answer, nil
 }

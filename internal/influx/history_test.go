@@ -2,6 +2,7 @@ package influx_test
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -195,11 +196,14 @@ func TestReadErrors(t *testing.T) {
 	}))
 	defer refusing.Close()
 	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		fmt.Fprint(w, "#datatype,string,long,string\r\n#group,false,false,false\r\n#default,_result,,\r\n,result,table,_value\r\n,,0,a\r\n")
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}))
 	defer cut.Close()
+	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>welcome") }))
+	defer portal.Close()
 	down := httptest.NewServer(http.NotFoundHandler())
 	down.Close()
 	for _, tc := range []struct {
@@ -210,6 +214,7 @@ func TestReadErrors(t *testing.T) {
 		{"missing bucket", s.URL, -1, `create the bucket "nothing_here"`},
 		{"unauthorised", refusing.URL, 401, "influx.token_file"},
 		{"a cut answer", cut.URL, 0, "unexpected EOF"},
+		{"a page in place of an answer", portal.URL, 0, "text/csv"},
 		{"unreachable", down.URL, 0, "see whether the server runs"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

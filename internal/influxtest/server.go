@@ -409,23 +409,18 @@ func (s *Server) request(ctx context.Context, method, path string, body io.Reade
 	return b, nil
 }
 
-// Stop ends the server in good order.
-func (s *Server) Stop(t testing.TB) { s.stop(t, syscall.SIGTERM) }
-
 // Kill ends the server as a crash would.
-func (s *Server) Kill(t testing.TB) { s.stop(t, syscall.SIGKILL) }
-
-func (s *Server) stop(t testing.TB, signal syscall.Signal) {
+func (s *Server) Kill(t testing.TB) {
 	t.Helper()
 	if s == shared.server {
 		t.Fatal("a shared server is not to be stopped: take one of your own from influxtest.Start")
 	}
-	if err := s.end(signal); err != nil {
+	if err := s.end(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Restart starts a stopped server again, on the same data and port.
+// Restart starts a killed server again, on the same data and port.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	if err := s.run(); err != nil {

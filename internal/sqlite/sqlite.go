@@ -99,8 +99,12 @@ func create(path string) error {
 // fs.ErrNotExist; one that may not be read, or whose directory may not be written while no writer has it open, is
 // fs.ErrPermission. A damaged file is ErrCorrupt.
 func OpenReadOnly(ctx context.Context, path string, schemaVersion int) (*sql.DB, error) {
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() { // opening a FIFO would wait for its writer
+		return nil, fmt.Errorf("open %s: it is no regular file", path)
 	}
 	db, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"ro"}}))
 	if err != nil {

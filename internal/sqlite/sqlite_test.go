@@ -195,6 +195,13 @@ func TestOpenReadOnlyOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
+func TestOpenReadOnlyRefusesADirectory(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := OpenReadOnly(t.Context(), dir, 1); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestReaderSeesCommitsAndCannotWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path, two)

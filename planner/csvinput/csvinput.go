@@ -51,7 +51,8 @@ type row struct {
 // be in any order. The same time twice in a series, a use that is negative, not finite or no number, and a series without
 // any value are errors; more use than capacity is a warning.
 func Read(name string, r io.Reader) (*File, error) {
-	in := csv.NewReader(r)
+	input := &bounded{r: r}
+	in := csv.NewReader(input)
 	in.FieldsPerRecord = -1
 	in.ReuseRecord = true
 	columns, err := readHeader(name, in)
@@ -61,15 +62,17 @@ func Read(name string, r io.Reader) (*File, error) {
 	rows := map[string][]row{}
 	var order []string
 	over := map[string]int{}
+	line := 1
 	for {
+		input.n = 0
 		record, err := in.Read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, syntaxError(name, err)
+			return nil, syntaxError(name, line+1, err)
 		}
-		line, _ := in.FieldPos(0)
+		line, _ = in.FieldPos(0)
 		fail := func(format string, args ...any) error {
 			return &Error{Name: name, Line: line, Message: fmt.Sprintf(format, args...)}
 		}
@@ -105,7 +108,7 @@ func readHeader(name string, in *csv.Reader) (columns int, err error) {
 		return 0, &Error{Name: name, Line: 1, Message: "is empty; its first line must be " + Header}
 	}
 	if err != nil {
-		return 0, syntaxError(name, err)
+		return 0, syntaxError(name, 1, err)
 	}
 	header[0] = strings.TrimPrefix(header[0], "\ufeff") // spreadsheets write a byte order mark
 	want := strings.Split(Header, ",")
@@ -116,10 +119,33 @@ func readHeader(name string, in *csv.Reader) (columns int, err error) {
 	return len(header), nil
 }
 
-func syntaxError(name string, err error) error {
+// bounded ends a row without an end: a quote that is never closed takes the rest of the file for its cell.
+type bounded struct {
+	r io.Reader
+	n int // bytes read since the row began; what was buffered before does not count
+}
+
+const longestRow = 1 << 20
+
+var errLongRow = errors.New("begins a row of more than 1 MiB; a quote in it may lack its end")
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.n > longestRow {
+		return 0, errLongRow
+	}
+	n, err := b.r.Read(p)
+	b.n += n
+	return n, err
+}
+
+// syntaxError is the error of a row that could not be read; line is where it began.
+func syntaxError(name string, line int, err error) error {
 	var parse *csv.ParseError
-	if errors.As(err, &parse) {
+	switch {
+	case errors.As(err, &parse):
 		return &Error{Name: name, Line: parse.Line, Message: parse.Err.Error()}
+	case errors.Is(err, errLongRow):
+		return &Error{Name: name, Line: line, Message: err.Error()}
 	}
 	return fmt.Errorf("read %s: %w", name, err)
 }

@@ -67,6 +67,8 @@ func TestReadRefuses(t *testing.T) {
 		{"a time twice", head + "a,2026-01-02,1\nb,2026-01-02,1\na,2026-01-02T00:00:00Z,2\n", "twice (also line 2)", 4},
 		{"no value", head + "a,2026-01-01,\n", "no value", 2},
 		{"an open quote", head + "\"a,2026-01-01,1\n", "quote", 2},
+		{"an open quote in a long file", head + "a,2026-01-01,1\n\"" + strings.Repeat("a,2026-01-02,1\n", 100_000), "lack its end", 3},
+		{"a first line without an end", strings.Repeat("a", 2<<20), "more than 1 MiB", 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := Read("f.csv", strings.NewReader(tc.in))
