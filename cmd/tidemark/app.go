@@ -51,6 +51,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	help := &helpWriter{w: stdout}
 	app.Writer = help
 	err := cmp.Or(app.RunContext(ctx, args), help.err)
+	if exitCode(err) == exitUsage && asPlugin(args) {
+		err = p.unknown(err) // 2 would mean critical to a monitor
+	}
 	if err != nil {
 		p.sayError(err)
 	}

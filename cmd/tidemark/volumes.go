@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -123,6 +124,11 @@ func (p *program) checkVolumes(ctx *cli.Context) error {
 		return err
 	}
 	return exitStatus(result.Status)
+}
+
+// asPlugin says whether a call that was not understood meant the Nagios plugin.
+func asPlugin(args []string) bool {
+	return slices.Contains(args, "volumes") && (slices.Contains(args, "--check") || slices.Contains(args, "-check"))
 }
 
 func (p *program) unknown(err error) error {
