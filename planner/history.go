@@ -13,10 +13,10 @@ import (
 // not depend on the order in which points were written, nor on their tags beside host and path: a volume that was
 // remounted from another device is one series.
 type History interface {
-	// Newest returns the newest sample of each selected volume that was measured or reported at or after since, sorted
-	// by ID. State is the newest one reported. When that says stuck or missing, Usage and Attributes are the last that were read
+	// Newest returns the newest sample of each selected volume that was measured or reported within [since, until), sorted
+	// by ID: what a clock that was ahead has left behind until hides nothing. State is the newest one reported. When that says stuck or missing, Usage and Attributes are the last that were read
 	// (zero if none were) and Time is when the state was reported; otherwise Time is when the usage was read.
-	Newest(ctx context.Context, sel volume.Selector, since time.Time) ([]volume.Sample, error)
+	Newest(ctx context.Context, sel volume.Selector, since, until time.Time) ([]volume.Sample, error)
 
 	// Days yields the selected volumes that have readings within [from, to), sorted by ID, each with its days in time
 	// order. from is rounded up and to down to 00:00 UTC: the day that is not finished at to is left out. One series is

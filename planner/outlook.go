@@ -62,6 +62,8 @@ const (
 	twoYears = 2 * 365 * 24 * time.Hour
 	// remembered is how long a silent volume is still shown.
 	remembered = 30 * 24 * time.Hour
+	// clockSkew is how far a host's clock may be ahead of ours.
+	clockSkew = time.Hour
 	// sparkDays is how many days of the past an outlook carries for display.
 	sparkDays = 90
 )
@@ -75,7 +77,7 @@ func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error
 	}
 	q.Options.Now = q.Now
 	return func(yield func(Outlook, error) bool) {
-		newest, err := p.History.Newest(ctx, q.Select, q.Now.Add(-remembered))
+		newest, err := p.History.Newest(ctx, q.Select, q.Now.Add(-remembered), q.Now.Add(clockSkew))
 		if err != nil {
 			yield(Outlook{}, fmt.Errorf("read the newest samples: %w", err))
 			return

@@ -31,7 +31,7 @@ type fakeHistory struct {
 
 var _ History = (*fakeHistory)(nil)
 
-func (f *fakeHistory) Newest(_ context.Context, _ volume.Selector, since time.Time) ([]volume.Sample, error) {
+func (f *fakeHistory) Newest(_ context.Context, _ volume.Selector, since, _ time.Time) ([]volume.Sample, error) {
 	f.since = since
 	return f.newest, f.newestErr
 }

@@ -36,7 +36,7 @@ func (h *home) readings(t *testing.T) []reading {
 		return nil
 	}
 	defer store.Close()
-	newest, err := store.Newest(t.Context(), volume.Selector{}, time.Unix(0, 0))
+	newest, err := store.Newest(t.Context(), volume.Selector{}, time.Unix(0, 0), time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

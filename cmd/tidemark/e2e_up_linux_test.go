@@ -51,7 +51,7 @@ func TestUpShowsThisMachineUntilItIsEnded(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer store.Close()
-			newest, err := store.Newest(t.Context(), volume.Selector{}, started)
+			newest, err := store.Newest(t.Context(), volume.Selector{}, started, time.Now().Add(time.Hour))
 			if err != nil || len(newest) != 1 || newest[0].Path != "/" {
 				t.Errorf("the history holds %v, %v", newest, err)
 			}

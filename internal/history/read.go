@@ -18,16 +18,22 @@ const selected = "(?1 = '' OR series.host = ?1) AND (length(?2) = 0 OR series.pa
 
 func selection(sel volume.Selector) (host string, path []byte) { return sel.Host, []byte(sel.Path) }
 
-// Newest implements planner.History.
-func (s *Store) Newest(ctx context.Context, sel volume.Selector, since time.Time) ([]volume.Sample, error) {
+// newestBefore is the table newest as it was before ?4. Where a clock that was ahead has left a later reading, the samples tell.
+const newestBefore = `SELECT * FROM newest WHERE t < ?4 UNION ALL
+	SELECT sample.* FROM newest JOIN sample ON sample.series = newest.series AND sample.t =
+		(SELECT max(t) FROM sample WHERE series = newest.series AND t < ?4) WHERE newest.t >= ?4`
+
+// Newest implements planner.History. Of a state that was reported behind until nothing is known before.
+func (s *Store) Newest(ctx context.Context, sel volume.Selector, since, until time.Time) ([]volume.Sample, error) {
 	host, path := selection(sel)
 	rows, err := s.db.QueryContext(ctx, `SELECT series.host, series.path,
 			newest.t, newest.total, newest.free, newest.used, newest.inodes_total, newest.inodes_free, newest.inodes_used,
 			state.t, state.reserved, state.stuck, state.missing,
 			attributes.device, attributes.fstype, attributes.mode, attributes.label, attributes.tags
-		FROM series LEFT JOIN newest ON newest.series = series.id LEFT JOIN state ON state.series = series.id
+		FROM series LEFT JOIN (`+newestBefore+`) AS newest ON newest.series = series.id
+			LEFT JOIN state ON state.series = series.id AND state.t < ?4
 			LEFT JOIN attributes ON attributes.id = coalesce(newest.attributes, state.attributes)
-		WHERE `+selected+` AND max(coalesce(newest.t, state.t), coalesce(state.t, newest.t)) >= ?3`, host, path, since.Unix())
+		WHERE `+selected+` AND max(coalesce(newest.t, state.t), coalesce(state.t, newest.t)) >= ?3`, host, path, ceilUnix(since), ceilUnix(until))
 	if err != nil {
 		return nil, fmt.Errorf("read the newest samples: %w", err)
 	}

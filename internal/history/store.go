@@ -162,6 +162,7 @@ type attributeKey struct {
 type writer struct {
 	statements // of the transaction
 	tx         *sql.Tx
+	now        int64 // Unix seconds
 	known      idCache
 	fresh      idCache
 }
@@ -175,7 +176,7 @@ func (s *Store) write(ctx context.Context, f func(*writer) error) error {
 	s.mu.Lock()
 	known := s.ids
 	s.mu.Unlock()
-	w := &writer{statements: s.statements.within(ctx, tx), tx: tx, known: known, fresh: idCache{map[volume.ID]int64{}, map[attributeKey]int64{}}}
+	w := &writer{statements: s.statements.within(ctx, tx), tx: tx, now: s.opt.Now().Unix(), known: known, fresh: idCache{map[volume.ID]int64{}, map[attributeKey]int64{}}}
 	if err := f(w); err != nil {
 		return err
 	}
@@ -231,7 +232,7 @@ func (w *writer) sample(ctx context.Context, s volume.Sample) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.state.ExecContext(ctx, series, s.Time.Unix(), attributes, s.Reserved, s.Stuck, s.Missing)
+	_, err = w.state.ExecContext(ctx, series, s.Time.Unix(), attributes, s.Reserved, s.Stuck, s.Missing, w.now)
 	if err != nil || !s.Measured() {
 		return err
 	}
@@ -252,7 +253,7 @@ func (w *writer) reading(ctx context.Context, series, attributes int64, r volume
 	if _, err := w.sampleRow.ExecContext(ctx, args...); err != nil {
 		return err
 	}
-	if _, err := w.newest.ExecContext(ctx, args...); err != nil {
+	if _, err := w.newest.ExecContext(ctx, append(args, w.now)...); err != nil {
 		return err
 	}
 	if replaced {

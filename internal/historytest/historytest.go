@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) Target) {
 		"two hosts with one device":   twoHosts,
 		"names with special bytes":    names,
 		"newest":                      newest,
+		"a clock that was ahead":      ahead,
 		"trouble":                     trouble,
 		"readings are half open":      readings,
 		"order of writing":            order,
@@ -83,7 +84,7 @@ func wantDays(t *testing.T, h planner.History, sel volume.Selector, from, to tim
 
 func readNewest(t *testing.T, h planner.History, sel volume.Selector, since time.Time) []volume.Sample {
 	t.Helper()
-	got, err := h.Newest(t.Context(), sel, since)
+	got, err := h.Newest(t.Context(), sel, since, farAhead)
 	if err != nil {
 		t.Fatalf("newest: %v", err)
 	}
@@ -214,6 +215,29 @@ func newest(t *testing.T, h Target) {
 	wantNewest(t, h, volume.Selector{}, noon.Add(-30*day), old, readOnly, young)
 	wantNewest(t, h, volume.Selector{}, noon.Add(-10*day), old, readOnly, young)
 	wantNewest(t, h, volume.Selector{}, noon.Add(-day), readOnly, young)
+}
+
+// farAhead is later than every sample but those of a clock that was ahead.
+var farAhead = noon.AddDate(1, 0, 0)
+
+// ahead: what a clock that was years ahead has written hides nothing of what is written after it was set right.
+func ahead(t *testing.T, h Target) {
+	wrong := sample("h", "/srv", noon.AddDate(100, 0, 0), 900)
+	before, after := sample("h", "/srv", noon, 100), sample("h", "/srv", noon.Add(time.Minute), 110)
+	write(t, h, before)
+	write(t, h, wrong)
+	wantNewest(t, h, volume.Selector{}, noon.Add(-day), before)
+	wantNewest(t, h, volume.Selector{}, noon.Add(time.Second))
+	write(t, h, after)
+	wantNewest(t, h, volume.Selector{}, noon.Add(-day), after)
+	stuck := volume.Sample{ID: after.ID, Time: noon.Add(2 * time.Minute), Attributes: after.Attributes, State: volume.State{Stuck: true}}
+	write(t, h, stuck)
+	want := after
+	want.Time, want.Stuck = stuck.Time, true
+	wantNewest(t, h, volume.Selector{}, noon.Add(-day), want)
+	wantDays(t, h, volume.Selector{}, volume.StartOfDay(noon), noon.Add(2*day), volume.DaySeries{ID: after.ID, Days: []volume.Day{{
+		Start: volume.StartOfDay(noon), Usage: volume.Usage{Total: 1100, Used: 110, Free: 890, InodesTotal: 100, InodesUsed: 11, InodesFree: 89},
+	}}})
 }
 
 func trouble(t *testing.T, h Target) {

@@ -82,7 +82,7 @@ func TestServerMakesTheDaysThatTheVocabularyDefines(t *testing.T) {
 	if got := gather(t, h, everyone, day0.Add(-time.Hour), now); !reflect.DeepEqual(got, wantDays) {
 		t.Errorf("Days =\n%+v\nwant\n%+v", got, wantDays)
 	}
-	got, err := h.Newest(t.Context(), everyone, day0)
+	got, err := h.Newest(t.Context(), everyone, day0, day0.AddDate(100, 0, 0))
 	if err != nil || !reflect.DeepEqual(got, wantNewest) {
 		t.Errorf("Newest: %v\n%+v\nwant\n%+v", err, got, wantNewest)
 	}

@@ -54,12 +54,15 @@ type newest struct {
 }
 
 // Newest implements the planner's History.
-func (h *History) Newest(ctx context.Context, sel volume.Selector, since time.Time) ([]volume.Sample, error) {
-	read, err := h.last(ctx, line.Disk, readings, sel, since)
+func (h *History) Newest(ctx context.Context, sel volume.Selector, since, until time.Time) ([]volume.Sample, error) {
+	if !since.Before(until) {
+		return nil, nil // the servers refuse an empty range
+	}
+	read, err := h.last(ctx, line.Disk, readings, sel, since, until)
 	if err != nil {
 		return nil, err
 	}
-	reported, err := h.last(ctx, line.VolumeName, states, sel, since)
+	reported, err := h.last(ctx, line.VolumeName, states, sel, since, until)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func (h *History) Newest(ctx context.Context, sel volume.Selector, since time.Ti
 	for _, id := range ids {
 		disk, state := read[id], reported[id]
 		if disk == nil { // not read since then: what was read before?
-			before, err := h.last(ctx, line.Disk, readings, volume.Selector(id), earliest)
+			before, err := h.last(ctx, line.Disk, readings, volume.Selector(id), earliest, until)
 			if err != nil {
 				return nil, err
 			}
@@ -131,10 +134,10 @@ func configured(tags map[string]string) map[string]string {
 	return rest
 }
 
-// last returns the newest point since then of each selected volume in a measurement. A volume has a series for each set
+// last returns the newest point within [since, until) of each selected volume in a measurement. A volume has a series for each set
 // of tags that it ever had; the newest of them counts.
-func (h *History) last(ctx context.Context, measurement string, fields []string, sel volume.Selector, since time.Time) (map[volume.ID]*newest, error) {
-	flux := source(h.bucket, since, latest) + where("_measurement", measurement) + where("_field", fields...) + selected(sel) +
+func (h *History) last(ctx context.Context, measurement string, fields []string, sel volume.Selector, since, until time.Time) (map[volume.ID]*newest, error) {
+	flux := source(h.bucket, since, until) + where("_measurement", measurement) + where("_field", fields...) + selected(sel) +
 		"\n  |> last()\n  |> drop(columns: [\"_start\", \"_stop\", \"_measurement\"])"
 	found := map[volume.ID]*newest{}
 	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {

@@ -59,7 +59,7 @@ func TestBucketThatOnlyTelegrafWrote(t *testing.T) {
 		"cpu,host=c usage_idle=1 1772330400",
 	)
 	now := day0.Add(50 * time.Hour)
-	samples, err := h.Newest(t.Context(), everyone, day0)
+	samples, err := h.Newest(t.Context(), everyone, day0, day0.AddDate(100, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestStuckVolumeKeepsItsLastReading(t *testing.T) {
 		telegraf("a", "/old", "sda", day0, 10, 90), state("/old", day0, 0, 0),
 		state("/back", day0, 1, 0), telegraf("a", "/back", "sda", later, 10, 90),
 	)
-	samples, err := h.Newest(t.Context(), everyone, later)
+	samples, err := h.Newest(t.Context(), everyone, later, day0.AddDate(100, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestNamesCannotBreakOutOfAQuery(t *testing.T) {
 			if len(days) != 1 || days[0].ID != id || days[0].Days[0].Used != used(i, j) {
 				t.Errorf("Days of %q = %v", id, days)
 			}
-			samples, err := h.Newest(t.Context(), volume.Selector{Host: host, Path: p}, day0)
+			samples, err := h.Newest(t.Context(), volume.Selector{Host: host, Path: p}, day0, day0.AddDate(100, 0, 0))
 			if err != nil || len(samples) != 1 || samples[0].ID != id {
 				t.Errorf("Newest of %q = %v %v", id, samples, err)
 			}
@@ -226,7 +226,7 @@ func TestReadErrors(t *testing.T) {
 					want = 404
 				}
 			}
-			_, err := h.Newest(t.Context(), everyone, day0)
+			_, err := h.Newest(t.Context(), everyone, day0, day0.AddDate(100, 0, 0))
 			wantError(t, err, want, tc.words, tc.url)
 			_, err = h.Readings(t.Context(), volume.ID{Host: "a", Path: "/"}, day0, day0.Add(time.Hour))
 			wantError(t, err, want, tc.words)
@@ -255,7 +255,7 @@ func TestEmptyRanges(t *testing.T) {
 	if got, err := h.Readings(t.Context(), volume.ID{Host: "a", Path: "/"}, day0, day0); got != nil || err != nil {
 		t.Errorf("Readings = %v %v", got, err)
 	}
-	if got, err := h.Newest(t.Context(), everyone, time.Time{}); got != nil || err != nil {
+	if got, err := h.Newest(t.Context(), everyone, time.Time{}, day0.AddDate(100, 0, 0)); got != nil || err != nil {
 		t.Errorf("Newest = %v %v", got, err)
 	}
 }
