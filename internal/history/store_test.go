@@ -126,6 +126,28 @@ func TestPruneKeepsWhatItsRetentionSays(t *testing.T) {
 	}
 }
 
+// TestReadingOfAClockThatWasAheadGivesWay: the newest reading outlives the raw samples, also after one from the future.
+func TestReadingOfAClockThatWasAheadGivesWay(t *testing.T) {
+	now := start
+	s, err := history.Open(t.Context(), filepath.Join(t.TempDir(), "history.db"), history.Options{
+		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	record(t, s, start.AddDate(10, 0, 0))
+	record(t, s, start)
+	now = start.AddDate(0, 0, 20)
+	if err := s.Prune(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Newest(t.Context(), volume.Selector{}, start.AddDate(0, 0, -30), now)
+	if err != nil || len(got) != 1 || !got[0].Time.Equal(start) {
+		t.Errorf("newest %+v, %v; want the reading of %v", got, err, start)
+	}
+}
+
 func TestDamagedFileIsSetAsideAndANewOneBegun(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.db")
 	s := open(t, path)
