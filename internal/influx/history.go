@@ -154,16 +154,7 @@ func (h *History) last(ctx context.Context, measurement string, fields []string,
 		case at.Before(n.time):
 			return nil
 		}
-		v, known := n.fields[field]
-		switch {
-		case !known:
-			v = whole(r, "_value")
-		case slices.Contains(smallest, field):
-			v = min(v, whole(r, "_value"))
-		default:
-			v = max(v, whole(r, "_value"))
-		}
-		n.fields[field] = v
+		join(n.fields, field, whole(r, "_value"))
 		tags := tagsOf(r)
 		if key := keyOf(tags); n.tags == nil || key > n.key {
 			n.tags, n.key = tags, key
@@ -214,8 +205,7 @@ func (h *History) hosts(ctx context.Context, sel volume.Selector, from, to time.
 
 var errStop = errors.New("the caller has enough")
 
-// Days implements the planner's History. It asks for one host at a time, so that neither end holds a fleet's past, and
-// keeps one series at a time of the answer.
+// Days implements the planner's History. It asks for one host at a time, so that neither end holds a fleet's past.
 func (h *History) Days(ctx context.Context, sel volume.Selector, from, to time.Time) iter.Seq2[volume.DaySeries, error] {
 	return func(yield func(volume.DaySeries, error) bool) {
 		if start := volume.StartOfDay(from); start.Before(from) {
@@ -249,45 +239,63 @@ func (h *History) Days(ctx context.Context, sel volume.Selector, from, to time.T
 	}
 }
 
-// daysOf yields the series of one host by path. It returns errStop when yield wants no more.
+// daysOf yields the series of one host by path. It returns errStop when yield wants no more. The server makes the days of each
+// series that a volume has had, and they are joined here: 2.x does that within its storage, thirty times as fast, only for
+// a query that goes straight from the source to the window.
 func (h *History) daysOf(ctx context.Context, sel volume.Selector, from, to time.Time, yield func(volume.DaySeries) bool) error {
-	flux := "data = " + source(h.bucket, from, to) + where("_measurement", line.Disk) + selected(sel) +
-		"\nlarge = data" + where("_field", largest...) + daily("max") +
-		"\nsmall = data" + where("_field", smallest...) + daily("min") + `
-union(tables: [large, small])
-  |> keep(columns: ["_time", "host", "path", "_field", "_value"])
-  |> group(columns: ["host", "path"])
-  |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
-  |> group()
-  |> sort(columns: ["path", "_time"])`
-	var series volume.DaySeries
-	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {
+	daily := func(function string, fields ...string) string {
+		return source(h.bucket, from, to) + where("_measurement", line.Disk) + where("_field", fields...) + selected(sel) +
+			"\n  |> aggregateWindow(every: 1d, fn: " + function + `, createEmpty: false, timeSrc: "_start")` +
+			"\n  |> keep(columns: [\"_time\", \"host\", \"path\", \"_field\", \"_value\"])\n  |> yield(name: " + quote(function) + ")\n"
+	}
+	paths := map[string]map[time.Time]map[string]int64{} // by day and field
+	err := h.client.rows(ctx, h.bucket, daily("max", largest...)+daily("min", smallest...), func(r *query.FluxRecord) error {
 		id := volume.ID{Host: text(r, "host"), Path: text(r, "path")}
-		if id.Path == "" || !sel.Matches(id) || r.ValueByKey("used") == nil {
+		if id.Path == "" || !sel.Matches(id) {
 			return nil
 		}
-		if id != series.ID {
-			if len(series.Days) > 0 && !yield(series) {
-				return errStop
-			}
-			series = volume.DaySeries{ID: id}
+		days, ok := paths[id.Path]
+		if !ok {
+			days = map[time.Time]map[string]int64{}
+			paths[id.Path] = days
 		}
-		series.Days = append(series.Days, volume.Day{Start: instant(r), Usage: usage(func(field string) int64 { return whole(r, field) })})
+		fields, ok := days[instant(r)]
+		if !ok {
+			fields = map[string]int64{}
+			days[instant(r)] = fields
+		}
+		join(fields, text(r, "_field"), whole(r, "_value"))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if len(series.Days) > 0 && !yield(series) {
-		return errStop
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		series := volume.DaySeries{ID: volume.ID{Host: sel.Host, Path: path}}
+		for _, start := range slices.SortedFunc(maps.Keys(paths[path]), time.Time.Compare) {
+			fields := paths[path][start]
+			if _, known := fields["used"]; known {
+				series.Days = append(series.Days, volume.Day{Start: start, Usage: usage(func(field string) int64 { return fields[field] })})
+			}
+		}
+		if len(series.Days) > 0 && !yield(series) {
+			return errStop
+		}
 	}
 	return nil
 }
 
-// daily makes one value a day and field of all the series that a volume has had, stamped at the day's start.
-func daily(function string) string {
-	return "\n  |> group(columns: [\"host\", \"path\", \"_field\"])" +
-		"\n  |> aggregateWindow(every: 1d, fn: " + function + ", createEmpty: false, timeSrc: \"_start\")"
+// join takes one more value of a field into account: the smallest or the largest counts.
+func join(fields map[string]int64, field string, v int64) {
+	before, known := fields[field]
+	switch {
+	case !known:
+	case slices.Contains(smallest, field):
+		v = min(v, before)
+	default:
+		v = max(v, before)
+	}
+	fields[field] = v
 }
 
 // Readings implements the planner's History.
