@@ -37,6 +37,12 @@ func (s *started) command() *exec.Cmd {
 	return cmd
 }
 
+func (a *apart) current() *serving {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.process
+}
+
 func apartDisks(t *testing.T, s *started) *Disks {
 	t.Helper()
 	d, err := New(Options{Host: "h", Timeout: 10 * time.Second, Log: slog.New(slog.DiscardHandler), Apart: s.command})
@@ -66,12 +72,10 @@ func TestFUSEIsReadByAProcessApart(t *testing.T) {
 			t.Fatalf("round %d: %d processes were started", round, len(s.all))
 		}
 		if round == 0 { // one that dies is started again
-			process := d.apart.process
+			process := d.apart.current()
 			s.all[0].Process.Kill()
-			for current := process; current == process; runtime.Gosched() { // until its end is seen
-				d.apart.mu.Lock()
-				current = d.apart.process
-				d.apart.mu.Unlock()
+			for d.apart.current() == process { // until its end is seen
+				runtime.Gosched()
 			}
 		}
 	}
