@@ -35,6 +35,8 @@ var arrows = map[string][]string{
 	"internal/historytest": {"internal/line", "internal/volume", "planner"},
 	"internal/influxtest":  {},
 	"internal/mounttest":   {},
+	"internal/fsys":        {},
+	"tiering/digest":       {},
 	"deploy/grafana":       {},
 	"deploy/systemd":       {},
 }
