@@ -88,7 +88,7 @@ const tries = 32
 
 func openDirectory(at int, path string) (fd int, err error) {
 	for range tries {
-		fd, err = withoutAtime(unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, func(flags int) (int, error) {
+		fd, err = withoutAtime(unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, func(flags int) (int, error) {
 			return openat2(at, path, flags, 0)
 		})
 		if err != unix.EAGAIN {
