@@ -1,0 +1,86 @@
+package mover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/tidemark/tidemark/internal/fsys"
+	"github.com/tidemark/tidemark/tiering/catalog"
+)
+
+// putBack returns the file of a release from the trash to its home, durably, and says where it is: at its path, or, where
+// somebody else took that, beside it. Nothing is ever replaced. It may be called again after a crash in its middle.
+func (m *Mover) putBack(op *catalog.Operation) (where string, err error) {
+	h := m.homes()
+	defer h.close()
+	dir, name, err := h.of(op.Path)
+	if err != nil {
+		return "", fmt.Errorf("its directory is gone; the file is kept as %s: %w", m.inTrash(op), err)
+	}
+	where = op.Path
+	if op.Leave == catalog.LeaveLink && isLink(dir, name, m.target(op)) {
+		where, err = m.exchangeBack(op, dir, name)
+	} else {
+		where, err = m.renameBack(op, dir, name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("the file is kept as %s: %w", m.inTrash(op), err)
+	}
+	return where, errors.Join(dir.Sync(), m.trash.Sync())
+}
+
+// inTrash is where a file waits, for people.
+func (m *Mover) inTrash(op *catalog.Operation) string {
+	return path.Join(m.opt.Volume, PrivateDir, "trash", fileName(op))
+}
+
+func isLink(dir fsys.Dir, name, target string) bool {
+	got, err := dir.ReadLink(name)
+	return err == nil && got == target
+}
+
+// exchangeBack changes our link for the file. What comes out must be the link: when somebody put a file in its place at this very
+// instant, that file gets its name back and ours one beside it.
+func (m *Mover) exchangeBack(op *catalog.Operation, dir fsys.Dir, name string) (string, error) {
+	id, target := fileName(op), m.target(op)
+	if err := dir.Rename(name, m.trash, id, fsys.Exchange); err != nil {
+		return "", err
+	}
+	if isLink(m.trash, id, target) {
+		return op.Path, m.trash.Remove(id)
+	}
+	if err := dir.Rename(name, m.trash, id, fsys.Exchange); err != nil {
+		return "", err
+	}
+	return m.renameBack(op, dir, name)
+}
+
+// renameBack gives the file its name back if nobody has it, else one beside it.
+func (m *Mover) renameBack(op *catalog.Operation, dir fsys.Dir, name string) (string, error) {
+	id := fileName(op)
+	err := moveNew(m.trash, id, dir, name)
+	if err == nil || !errors.Is(err, fs.ErrExist) {
+		return op.Path, err
+	}
+	const longest = 255 // bytes of a name
+	suffix := ".tidemark-restored-" + id
+	beside := name[:min(len(name), longest-len(suffix))] + suffix
+	return path.Join(path.Dir(op.Path), beside), moveNew(m.trash, id, dir, beside)
+}
+
+// putBackOrKeep undoes a release that was not committed. The operation stays in the journal where that fails.
+func (b *batch) putBackOrKeep(_ context.Context, f *moving) {
+	where, err := b.m.putBack(f.op)
+	if err != nil {
+		f.pending = true
+		f.result.Err = errors.Join(f.result.Err, fmt.Errorf("put back (tidemark recover will try again): %w", err))
+		return
+	}
+	f.left = false
+	if where != f.op.Path {
+		f.result.Err = errors.Join(f.result.Err, fmt.Errorf("another file has its name now: it is kept as %s", where))
+	}
+}
