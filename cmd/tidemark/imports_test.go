@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"internal/historytest": {"internal/line", "internal/volume", "planner"},
 	"internal/influxtest":  {},
 	"internal/mounttest":   {},
+	"tiering/catalog":      {"internal/fsys", "internal/sqlite"},
 	"deploy/grafana":       {},
 	"deploy/systemd":       {},
 }
