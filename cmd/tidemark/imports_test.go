@@ -37,6 +37,7 @@ var arrows = map[string][]string{
 	"internal/mounttest":   {},
 	"internal/fsys":        {},
 	"tiering/digest":       {},
+	"tiering/catalog":      {"internal/fsys", "internal/sqlite"},
 	"deploy/grafana":       {},
 	"deploy/systemd":       {},
 }

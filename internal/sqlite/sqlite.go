@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	driver "modernc.org/sqlite"
@@ -20,27 +21,57 @@ import (
 // ErrCorrupt says that a file is no database, or a damaged one.
 var ErrCorrupt = errors.New("not a sound database")
 
+// ErrFull says that there is no space for a change, which was not made; it is an ENOSPC too.
+var ErrFull = fmt.Errorf("its filesystem is full: %w", syscall.ENOSPC)
+
+// ErrLocked says that another process held the file for longer than this one waits.
+var ErrLocked = fmt.Errorf("another process has been writing to it for more than %v", busyTimeout)
+
 // busyTimeout is how long one process waits for another's transaction.
 const busyTimeout = 10 * time.Second
 
-// The modes let a group read: in WAL mode a reader must be able to write the shared-memory file. The directory keeps its group.
-const (
-	dirMode  = 0o770 | fs.ModeSetgid
-	fileMode = 0o660
-)
+// Option changes how a file is kept. Without any a group may read it, and its cache is small.
+type Option func(*options)
+
+type options struct {
+	dirMode, fileMode fs.FileMode
+	private           bool
+	cacheKiB          int
+}
+
+// Private keeps a file and its directory to the user who makes them. A file that others may open is narrowed; a
+// directory that is there already stays as it is.
+func Private() Option {
+	return func(o *options) { o.dirMode, o.fileMode, o.private = 0o700, 0o600, true }
+}
+
+// CacheKiB is how much of the file a connection keeps in memory.
+func CacheKiB(n int) Option {
+	return func(o *options) { o.cacheKiB = n }
+}
+
+func optionsOf(opts []Option) options {
+	// The modes let a group read: in WAL mode a reader must be able to write the shared-memory file. The directory keeps its group.
+	o := options{dirMode: 0o770 | fs.ModeSetgid, fileMode: 0o660, cacheKiB: 2000} // an agent is to stay small
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
 
 // Open opens path for writing, makes it and its directory where they are missing, and brings its schema up to date: schema
 // is the list of migrations, each run once, in order, in a transaction of its own. A file with a newer schema is an error.
 // A damaged file is ErrCorrupt, one that may not be written fs.ErrPermission.
-func Open(ctx context.Context, path string, schema []string) (*sql.DB, error) {
-	if err := create(path); err != nil {
+func Open(ctx context.Context, path string, schema []string, opts ...Option) (*sql.DB, error) {
+	o := optionsOf(opts)
+	if err := create(path, o); err != nil {
 		return nil, err
 	}
 	// SQLite waits for other processes but where it fears a deadlock: two that turn a new file to WAL at once, for example.
 	patience, cancel := context.WithTimeout(ctx, busyTimeout)
 	defer cancel()
 	for wait := time.Millisecond; ; wait = min(2*wait, time.Second) {
-		db, err := openOnce(ctx, path, schema)
+		db, err := openOnce(ctx, path, schema, o)
 		if codeOf(err)&0xff != lib.SQLITE_BUSY {
 			return db, explain(path, os.O_RDWR, err)
 		}
@@ -52,8 +83,8 @@ func Open(ctx context.Context, path string, schema []string) (*sql.DB, error) {
 	}
 }
 
-func openOnce(ctx context.Context, path string, schema []string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}}))
+func openOnce(ctx context.Context, path string, schema []string, o options) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn(path, o, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}}))
 	if err != nil {
 		return nil, err
 	}
@@ -68,37 +99,69 @@ func openOnce(ctx context.Context, path string, schema []string) (*sql.DB, error
 
 // create makes an empty file, and its directory, where they are missing. A file that is there is not opened: closing it would
 // take away the locks that this process may hold on it through SQLite (fcntl(2) says so).
-func create(path string) error {
-	dir := filepath.Dir(path)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o770); err != nil {
-			return err
-		}
-		// The mode is set whatever the umask was, but only where it is another: below a setgid directory a new one is setgid
-		// already, and a service may be forbidden to set that bit (RestrictSUIDSGID=).
-		if info, err := os.Stat(dir); err != nil {
-			return err
-		} else if info.Mode()&^fs.ModeDir != dirMode {
-			if err := os.Chmod(dir, dirMode); err != nil {
-				return err
-			}
-		}
+func create(path string, o options) error {
+	if err := createDir(filepath.Dir(path), o); err != nil {
+		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, o.fileMode)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		return narrow(path, o)
 	}
 	if err != nil {
 		return err
 	}
 	// SQLite gives its other files the mode of this one.
-	return errors.Join(f.Chmod(fileMode), f.Close())
+	return errors.Join(f.Chmod(o.fileMode), f.Close())
+}
+
+func createDir(dir string, o options) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what else is wrong with it shows when the file is opened
+	}
+	if o.private { // it may stand in a directory that others use
+		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, o.dirMode.Perm()); err != nil {
+		return err
+	}
+	// The mode is set whatever the umask was, but only where it is another: below a setgid directory a new one is setgid
+	// already, and a service may be forbidden to set that bit (RestrictSUIDSGID=).
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&^fs.ModeDir == o.dirMode {
+		return nil
+	}
+	return os.Chmod(dir, o.dirMode)
+}
+
+// narrow takes away what others may do with a private file that is there already, and with its companions.
+func narrow(path string, o options) error {
+	if !o.private {
+		return nil
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Lstat(path + suffix)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Mode().Perm()&^o.fileMode == 0) {
+			continue
+		}
+		if err == nil {
+			err = os.Chmod(path+suffix, info.Mode().Perm()&o.fileMode)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // another process may have closed it for good meanwhile
+			return err
+		}
+	}
+	return nil
 }
 
 // OpenReadOnly opens an existing file for reading; its schema must be at schemaVersion. A missing file is
 // fs.ErrNotExist; one that may not be read, or whose directory may not be written while no writer has it open, is
 // fs.ErrPermission. A damaged file is ErrCorrupt.
-func OpenReadOnly(ctx context.Context, path string, schemaVersion int) (*sql.DB, error) {
+func OpenReadOnly(ctx context.Context, path string, schemaVersion int, opts ...Option) (*sql.DB, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -106,7 +169,7 @@ func OpenReadOnly(ctx context.Context, path string, schemaVersion int) (*sql.DB,
 	if !info.Mode().IsRegular() { // opening a FIFO would wait for its writer
 		return nil, fmt.Errorf("open %s: it is no regular file", path)
 	}
-	db, err := sql.Open("sqlite", dsn(path, url.Values{"mode": {"ro"}}))
+	db, err := sql.Open("sqlite", dsn(path, optionsOf(opts), url.Values{"mode": {"ro"}}))
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +197,7 @@ func explain(path string, flag int, err error) error {
 		return fmt.Errorf("open %s: %w in its directory, where SQLite keeps its -wal and -shm files: %w", path, fs.ErrPermission, err)
 	}
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, classify(err))
+		return fmt.Errorf("open %s: %w", path, Explain(err))
 	}
 	return nil
 }
@@ -153,10 +216,10 @@ func OpenInMemory(ctx context.Context, schema []string) (*sql.DB, error) {
 	return db, nil
 }
 
-func dsn(path string, params url.Values) string {
+func dsn(path string, o options, params url.Values) string {
 	params["_pragma"] = []string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "foreign_keys(1)", "synchronous(FULL)",
-		"cache_size(-2000)", // KiB; an agent is to stay small
+		fmt.Sprintf("cache_size(-%d)", o.cacheKiB),
 		"journal_size_limit(4194304)",
 	}
 	if params.Get("mode") == "rw" {
@@ -210,10 +273,15 @@ func codeOf(err error) int {
 	return 0
 }
 
-func classify(err error) error {
+// Explain adds to an error of a statement which of ErrCorrupt, ErrFull and ErrLocked it is, if any.
+func Explain(err error) error {
 	switch codeOf(err) & 0xff {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	case lib.SQLITE_FULL:
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case lib.SQLITE_BUSY:
+		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	return err
 }
@@ -222,7 +290,7 @@ func classify(err error) error {
 func Check(ctx context.Context, db *sql.DB) error {
 	var verdict string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		return classify(err)
+		return Explain(err)
 	}
 	if verdict != "ok" {
 		return fmt.Errorf("%w: %s", ErrCorrupt, verdict)

@@ -145,4 +145,5 @@ type Run struct {
 	Skipped       int64
 	Insufficient  bool
 	Error         string
+	Interrupted   bool // it has no end because its process was killed
 }

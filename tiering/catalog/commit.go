@@ -1,0 +1,267 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tidemark/tidemark/internal/fsys"
+)
+
+// CommitArchived ends operations in phase Publishing: their objects are archived, older versions of the same files, in whatever
+// archive, are superseded, and the runs' counts grow. A reason goes with each operation. The objects are returned in the same order.
+func (c *Catalog) CommitArchived(ctx context.Context, by Actor, now time.Time, ops []*Operation, reasons []string) ([]Object, error) {
+	if err := oneEach(ops, reasons); err != nil || len(ops) == 0 {
+		return nil, err
+	}
+	objects := make([]Object, len(ops))
+	err := c.write(ctx, "commit what is archived", func(t *transaction) error {
+		if err := t.end(ops, Archive, Publishing); err != nil {
+			return err
+		}
+		id, err := t.nextObject()
+		if err != nil {
+			return err
+		}
+		for i, op := range ops {
+			objects[i] = archived(op, id+int64(i), now)
+			if err := t.supersede(&objects[i]); err != nil {
+				return err
+			}
+			if err := t.insert(&objects[i]); err != nil {
+				return fmt.Errorf("operation %d, %q: %w", op.ID, op.Path, err)
+			}
+			if err := t.audit(auditOf(by, now, "archive", &objects[i], reasons[i])); err != nil {
+				return err
+			}
+		}
+		return t.countArchived(ops)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return objects, nil
+}
+
+func oneEach(ops []*Operation, reasons []string) error {
+	if len(ops) != len(reasons) {
+		return fmt.Errorf("%d operations with %d reasons: each needs its own", len(ops), len(reasons))
+	}
+	return nil
+}
+
+// archived is the object that an archive operation made. Its bytes were read back before it was published.
+func archived(op *Operation, id int64, now time.Time) Object {
+	return Object{
+		ID: id, Archive: op.Archive, Host: op.Host, Path: op.Path, Version: op.Version, Object: op.Object, State: Archived,
+		Size: op.Size, Allocated: op.Allocated, Digest: op.Digest, Attributes: op.Attributes, Policy: op.Policy, Run: op.Run,
+		ArchivedAt: now.UTC(), CheckedAt: now.UTC(), Dev: op.Dev, Ino: op.Ino, Mtime: op.Mtime, Ctime: op.Ctime,
+	}
+}
+
+// supersede is for the other versions of an object's file.
+func (t *transaction) supersede(o *Object) error {
+	host, err := t.name(o.Host)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("UPDATE object SET state = 3 WHERE host = ? AND path = ? AND state IN (1, 2)", host, []byte(o.Path))
+	return err
+}
+
+// CommitReleased lets archived objects be released. Their operations, in phase Intent, come to Purging and stay until the trash is
+// empty. Allocated must be what the release will free.
+func (c *Catalog) CommitReleased(ctx context.Context, by Actor, now time.Time, ops []*Operation, reasons []string) error {
+	if err := oneEach(ops, reasons); err != nil || len(ops) == 0 {
+		return err
+	}
+	err := c.write(ctx, "commit what is released", func(t *transaction) error {
+		if err := t.advance(ops, Release, Intent, Purging); err != nil {
+			return err
+		}
+		for leave, some := range byLeave(ops) {
+			code, err := packLeave(leave)
+			if err != nil {
+				return err
+			}
+			n, err := t.exec("UPDATE object SET state = 2, leave = ?, released_at = ? WHERE id IN (SELECT value FROM json_each(?)) AND state = 1",
+				code, packTime(now), list(objectIDs(some)))
+			if err != nil {
+				return err
+			}
+			if n != int64(len(some)) {
+				return t.notAs(some, Archived)
+			}
+		}
+		for i, op := range ops {
+			if err := t.audit(auditOfOperation(by, now, "release", op, reasons[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, op := range ops {
+		op.Phase = Purging
+	}
+	return nil
+}
+
+func byLeave(ops []*Operation) map[Leave][]*Operation {
+	groups := map[Leave][]*Operation{}
+	for _, op := range ops {
+		groups[op.Leave] = append(groups[op.Leave], op)
+	}
+	return groups
+}
+
+func objectIDs(ops []*Operation) []int64 {
+	ids := make([]int64, len(ops))
+	for i, op := range ops {
+		ids[i] = op.ObjectID
+	}
+	return ids
+}
+
+// notAs says which operation's object is not in the state that it must be in.
+func (t *transaction) notAs(ops []*Operation, want State) error {
+	seen := map[int64]bool{}
+	for _, op := range ops {
+		objects, err := readObjects(t.rows, "WHERE id = ?", []any{op.ObjectID})
+		switch {
+		case err != nil:
+			return err
+		case len(objects) == 0:
+			return fmt.Errorf("operation %d, %s %q: %w: there is no object %d", op.ID, op.Kind, op.Path, ErrState, op.ObjectID)
+		case seen[op.ObjectID]:
+			return fmt.Errorf("operation %d, %s %q: %w: another operation is for the same object", op.ID, op.Kind, op.Path, ErrState)
+		}
+		seen[op.ObjectID] = true
+	}
+	return fmt.Errorf("some of %d operations from %d on: %w: not all their objects are %s", len(ops), ops[0].ID, ErrState, want)
+}
+
+func auditOfOperation(by Actor, now time.Time, action string, op *Operation, reason string) AuditRecord {
+	return AuditRecord{Time: now, Actor: by, Action: action, Archive: op.Archive, Path: op.Path, Reason: reason, Digest: op.Digest}
+}
+
+// CommitPurged ends releases, in phase Purging: the space is free. It counts for their runs by Allocated.
+func (c *Catalog) CommitPurged(ctx context.Context, ops []*Operation) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	return c.write(ctx, "commit what is purged", func(t *transaction) error {
+		if err := t.end(ops, Release, Purging); err != nil {
+			return err
+		}
+		return t.countReleased(ops)
+	})
+}
+
+// CommitRestored ends a release, in phase Purging, that was undone: the file is at home again, its object archived. home is the file as
+// it is now if it is still what the object has; the zero Info if it changed.
+func (c *Catalog) CommitRestored(ctx context.Context, by Actor, now time.Time, op *Operation, reason string, home fsys.Info) error {
+	ops := []*Operation{op}
+	return c.write(ctx, "commit what is restored", func(t *transaction) error {
+		if err := t.end(ops, Release, Purging); err != nil {
+			return err
+		}
+		n, err := t.exec("UPDATE object SET state = 1 WHERE id = ? AND state = 2", op.ObjectID)
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return t.notAs(ops, Released)
+		}
+		if home.Ino != 0 || home.Dev != 0 {
+			if err := t.setHome(op.ObjectID, home.Dev, home.Ino, home.Mtime, home.Ctime); err != nil {
+				return err
+			}
+		}
+		return t.audit(auditOfOperation(by, now, "restore", op, reason))
+	})
+}
+
+func (t *transaction) setHome(id int64, dev, ino uint64, mtime, ctime fsys.Time) error {
+	_, err := t.exec("UPDATE object SET dev = ?, ino = ?, mtime = ?, mtime_nsec = ?, ctime = ?, ctime_nsec = ? WHERE id = ?",
+		int64(dev), int64(ino), mtime.Sec, mtime.Nsec, ctime.Sec, ctime.Nsec, id)
+	return err
+}
+
+// CommitRecalled ends recalls, in phase Exchanging: the files are at home again, their objects archived. The operations say what the
+// recalled copies are (Dev, Ino, Mtime, Ctime); their bytes were proven against the digest.
+func (c *Catalog) CommitRecalled(ctx context.Context, by Actor, now time.Time, ops []*Operation) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	return c.write(ctx, "commit what is recalled", func(t *transaction) error {
+		if err := t.end(ops, Recall, Exchanging); err != nil {
+			return err
+		}
+		n, err := t.exec("UPDATE object SET state = 1, recalled_at = ?1, checked_at = ?1, bad = NULL WHERE id IN (SELECT value FROM json_each(?2)) AND state = 2",
+			packTime(now), list(objectIDs(ops)))
+		if err != nil {
+			return err
+		}
+		if n != int64(len(ops)) {
+			return t.notAs(ops, Released)
+		}
+		for _, op := range ops {
+			if err := t.setHome(op.ObjectID, op.Dev, op.Ino, op.Mtime, op.Ctime); err != nil {
+				return err
+			}
+			if err := t.audit(auditOfOperation(by, now, "recall", op, "")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// CommitMended ends a mend, in phase Publishing: a new object, made from the file at home, takes over from a bad one, which is
+// disposed of.
+func (c *Catalog) CommitMended(ctx context.Context, by Actor, now time.Time, op *Operation, reason string) (Object, error) {
+	var mended Object
+	err := c.write(ctx, "commit what is mended", func(t *transaction) error {
+		if err := t.end([]*Operation{op}, Mend, Publishing); err != nil {
+			return err
+		}
+		old, ok, err := one(readObjects(t.rows, "WHERE id = ?", []any{op.ObjectID}))
+		if err != nil {
+			return err
+		}
+		if !ok || old.State == Disposed {
+			return t.notAs([]*Operation{op}, "there")
+		}
+		if _, err := t.exec("UPDATE object SET state = 4 WHERE id = ?", old.ID); err != nil {
+			return err
+		}
+		id, err := t.nextObject()
+		if err != nil {
+			return err
+		}
+		mended = mend(old, op, id, now)
+		if err := t.insert(&mended); err != nil {
+			return err
+		}
+		return t.audit(auditOf(by, now, "mend", &mended, reason))
+	})
+	return mended, err
+}
+
+// mend is the object that replaces old.
+func mend(old Object, op *Operation, id int64, now time.Time) Object {
+	o := archived(op, id, now)
+	o.Archive, o.Host, o.Path = old.Archive, old.Host, old.Path
+	o.State, o.Leave, o.Policy, o.Run = old.State, old.Leave, old.Policy, old.Run
+	o.ReleasedAt, o.RecalledAt = old.ReleasedAt, old.RecalledAt
+	if a := op.Attributes; a.Mode == 0 && a.Mtime == (fsys.Time{}) && len(a.Xattrs) == 0 { // the journal was not told
+		o.Attributes = old.Attributes
+	}
+	if o.Allocated == 0 {
+		o.Allocated = old.Allocated
+	}
+	return o
+}

@@ -1,0 +1,141 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// ImportOption lets Import do what it otherwise refuses.
+type ImportOption func(*importing)
+
+type importing struct{ discard bool }
+
+// DiscardOperations lets Import go on although operations of the archive are in flight: they are taken out of the journal. What they
+// left in staging and trash stays there and is reported as without a journal row.
+func DiscardOperations() ImportOption { return func(i *importing) { i.discard = true } }
+
+// Import replaces all that is known of an archive by what the archive says of itself: its objects, the holds that its manifest
+// recorded, the highest operation id that it has seen. All or nothing. Ids of objects are given anew. Holds that stand here and not there
+// stay: nothing that is held is let go by a rebuild. The audit log goes on. Operations in flight are ErrPending.
+func (c *Catalog) Import(ctx context.Context, by Actor, now time.Time, archive string, objects []Object, holds []Hold, lastOperation int64, opts ...ImportOption) error {
+	var o importing
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return c.write(ctx, "import what "+archive+" has", func(t *transaction) error {
+		discarded, err := t.discard(archive, o)
+		if err != nil {
+			return err
+		}
+		before, err := t.exec("DELETE FROM object WHERE archive = "+nameID, archive)
+		if err != nil {
+			return err
+		}
+		if err := t.importObjects(archive, objects); err != nil {
+			return err
+		}
+		for _, h := range holds {
+			if err := ValidateHold(h); err != nil {
+				return err
+			}
+			if _, err := t.insertHold(h); err != nil {
+				return err
+			}
+		}
+		if err := t.raiseOperations(lastOperation); err != nil {
+			return err
+		}
+		reason := fmt.Sprintf("%d objects instead of %d, %d holds, operations up to %d", len(objects), before, len(holds), lastOperation)
+		if discarded > 0 {
+			reason += fmt.Sprintf(", %d operations in flight discarded", discarded)
+		}
+		return t.audit(AuditRecord{Time: now, Actor: by, Action: "rebuild", Archive: archive, Reason: reason})
+	})
+}
+
+func (t *transaction) discard(archive string, o importing) (int64, error) {
+	n, first, err := t.inFlight(archive)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	if !o.discard {
+		return 0, fmt.Errorf("%w: %d for %s, the first is %d; run: tidemark recover", ErrPending, n, archive, first)
+	}
+	return t.exec("DELETE FROM operation WHERE archive = ?", archive)
+}
+
+func (t *transaction) importObjects(archive string, objects []Object) error {
+	id, err := t.nextObject()
+	if err != nil {
+		return err
+	}
+	for i := range objects {
+		o := objects[i]
+		if o.Archive != archive {
+			return fmt.Errorf("the object %q is of %s", o.Object, o.Archive)
+		}
+		o.ID = id + int64(i)
+		if err := t.insert(&o); err != nil {
+			return fmt.Errorf("the object %q: %w", o.Object, err)
+		}
+	}
+	return nil
+}
+
+// Totals are what an archive has.
+type Totals struct {
+	Archived, Released, Superseded Total
+	Bad                            int64     // files known to be bad, of every state but disposed
+	OldestCheck                    time.Time // when the one was read that was read longest ago; zero: one never was, or there is none
+}
+
+// Total is a number of files and their bytes.
+type Total struct{ Files, Bytes int64 }
+
+// Totals are what each archive has, by name. It reads every row.
+func (c *Catalog) Totals(ctx context.Context) (map[string]Totals, error) {
+	all := map[string]Totals{}
+	err := c.query(ctx, `SELECT (SELECT text FROM name WHERE id = archive), state, count(*), sum(size), count(bad) FROM object GROUP BY archive, state`, nil,
+		func(rows *sql.Rows) error {
+			var archive string
+			var state int
+			var sum Total
+			var bad int64
+			if err := rows.Scan(&archive, &state, &sum.Files, &sum.Bytes, &bad); err != nil {
+				return err
+			}
+			all[archive] = all[archive].with(state, sum, bad)
+			return nil
+		})
+	if err != nil {
+		return nil, fmt.Errorf("add up the archives: %w", err)
+	}
+	for archive, t := range all {
+		oldest, err := c.NextToCheck(ctx, archive, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(oldest) > 0 {
+			t.OldestCheck = oldest[0].CheckedAt
+		}
+		all[archive] = t
+	}
+	return all, nil
+}
+
+func (t Totals) with(state int, sum Total, bad int64) Totals {
+	switch states[state] {
+	case Archived:
+		t.Archived = sum
+	case Released:
+		t.Released = sum
+	case Superseded:
+		t.Superseded = sum
+	default:
+		return t
+	}
+	t.Bad += bad
+	return t
+}
