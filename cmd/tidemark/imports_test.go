@@ -37,6 +37,7 @@ var arrows = map[string][]string{
 	"internal/mounttest":   {},
 	"internal/fsys":        {},
 	"tiering/digest":       {},
+	"tiering/archive":      {"internal/fsys", "tiering/catalog", "tiering/digest"},
 	"deploy/grafana":       {},
 	"deploy/systemd":       {},
 }
