@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"internal/fsys":        {},
 	"tiering/digest":       {},
 	"tiering/catalog":      {"internal/fsys", "internal/sqlite"},
+	"tiering/archive":      {"internal/fsys", "tiering/catalog", "tiering/digest"},
 	"deploy/grafana":       {},
 	"deploy/systemd":       {},
 }
