@@ -25,6 +25,10 @@ type Config struct {
 	Influx   *Influx // nil: not configured
 	Agent    Agent
 	Planner  Planner
+	Archives []Archive // in the order of the file, as the policies and holds are
+	Policies []Policy  // their volumes are apart from one another and from the archives
+	Holds    []Hold
+	Tiering  Tiering
 }
 
 // Influx says where a fleet comes together.
@@ -82,12 +86,13 @@ func Default() *Config {
 		Tags:     map[string]string{},
 		Agent:    Agent{Every: time.Minute, Exclude: Exclude{Fstypes: append([]string(nil), ignoredFstypes...)}},
 		Planner:  Planner{FullLevel: .95, LeadTime: 45 * day, Horizon: 365 * day},
+		Tiering:  defaultTiering(),
 	}
 }
 
 // Load reads the file that is named, else $TIDEMARK_CONFIG, else DefaultPath where it exists, else nothing. A file that
-// was named must be readable. Problems of its content are an *Error.
-func Load(path string, getenv func(string) string) (*Config, error) {
+// was named must be readable. Problems of its content, and those that checks find in it, are an *Error.
+func Load(path string, getenv func(string) string, checks ...Check) (*Config, error) {
 	named := path
 	if named == "" {
 		named = getenv("TIDEMARK_CONFIG")
@@ -104,7 +109,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 		if err != nil {
 			return nil, &Error{[]Problem{{File: named, Message: fmt.Sprintf("cannot be read: %v", errors.Unwrap(err))}}}
 		}
-		if c, err = Parse(named, data); err != nil {
+		if c, err = Parse(named, data, checks...); err != nil {
 			return nil, err
 		}
 		c.resolve(filepath.Dir(named), getenv)

@@ -45,12 +45,12 @@ func (e *Error) Error() string {
 }
 
 // Parse reads the text of a configuration; name stands in its problems. It touches no file: paths stay as they are
-// written, and Host stays empty where none is given. Its error is an *Error.
-func Parse(name string, data []byte) (*Config, error) {
+// written, and Host stays empty where none is given. Its error is an *Error; what checks find is among its problems.
+func Parse(name string, data []byte, checks ...Check) (*Config, error) {
 	c := Default()
 	c.File = name
-	r := &reader{file: name}
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors write a byte order mark
+	r := &reader{file: name, source: strings.Split(string(data), "\n"), at: map[string]ast.Node{}}
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, &Error{[]Problem{syntaxProblem(r.file, err)}}
@@ -61,6 +61,13 @@ func Parse(name string, data []byte) (*Config, error) {
 	}
 	if len(documents) > 0 {
 		r.mapping(documents[0].Body, "", c.keys(r))
+		r.agree(c)
+		for _, check := range checks {
+			for _, p := range check(c) {
+				p.File = name
+				r.problems = append(r.problems, p)
+			}
+		}
 	}
 	if len(r.problems) > 0 {
 		slices.SortStableFunc(r.problems, func(a, b Problem) int {
@@ -86,6 +93,8 @@ func syntaxProblem(file string, err error) Problem {
 // reader walks the syntax tree and gathers problems instead of stopping at the first.
 type reader struct {
 	file     string
+	source   []string            // the lines of the file
+	at       map[string]ast.Node // the value of every field that was read, to blame it for what is found later
 	problems []Problem
 }
 
@@ -135,6 +144,7 @@ func (r *reader) mapping(node ast.Node, field string, known keys) {
 			r.problem(v.Key, path, "unknown key%s", suggestion(key, known))
 			continue
 		}
+		r.at[path] = v.Value
 		read(v.Value, path)
 	}
 }
@@ -167,11 +177,13 @@ func suggestion(key string, known keys) string {
 	return "; known here: " + strings.Join(names, ", ")
 }
 
-// Nearest is the name that was probably meant, or nothing when none is near.
+// Nearest is the name that was probably meant, or nothing when none is near. Of several as near it is the one as long as what
+// was written: letters change places more often than they are both lost and invented.
 func Nearest(written string, among []string) string {
 	best, distance := "", max(2, len(written)/3)+1
 	for _, name := range among {
-		if d := levenshtein.ComputeDistance(strings.ToLower(written), name); d < distance {
+		d := levenshtein.ComputeDistance(strings.ToLower(written), name)
+		if d < distance || d == distance && best != "" && len(name) == len(written) && len(best) != len(written) {
 			best, distance = name, d
 		}
 	}

@@ -33,6 +33,10 @@ func (c *Config) Show(w io.Writer) error {
 			}},
 		}},
 		{Key: "planner", Value: planner},
+		{Key: "archives", Value: archivesYAML(c.Archives)},
+		{Key: "policies", Value: policiesYAML(c.Policies)},
+		{Key: "holds", Value: holdsYAML(c.Holds)},
+		{Key: "tiering", Value: yaml.MapSlice{{Key: "verify", Value: verifyYAML(c.Tiering.Verify)}}},
 	}
 	if x := c.Influx; x != nil {
 		all = append(all, yaml.MapItem{Key: "influx", Value: yaml.MapSlice{
@@ -67,6 +71,83 @@ func overridesYAML(overrides []Override) []yaml.MapSlice {
 			one = append(one, yaml.MapItem{Key: "owner", Value: o.Owner})
 		}
 		all = append(all, one)
+	}
+	return all
+}
+
+func archivesYAML(archives []Archive) yaml.MapSlice {
+	all := yaml.MapSlice{}
+	for _, a := range archives {
+		all = append(all, yaml.MapItem{Key: a.Name, Value: yaml.MapSlice{
+			{Key: "path", Value: a.Path}, {Key: "min_free", Value: percentText(a.MinFree)},
+		}})
+	}
+	return all
+}
+
+func policiesYAML(policies []Policy) []yaml.MapSlice {
+	all := []yaml.MapSlice{}
+	for _, p := range policies {
+		start, stop := yaml.MapSlice{}, yaml.MapSlice{}
+		if p.Start.Above != 0 {
+			start = append(start, yaml.MapItem{Key: "above", Value: percentText(p.Start.Above)})
+		}
+		if p.Start.FullWithin != 0 {
+			start = append(start, yaml.MapItem{Key: "full_within", Value: durationText(p.Start.FullWithin)})
+		}
+		if p.Stop.Below != 0 {
+			stop = append(stop, yaml.MapItem{Key: "below", Value: percentText(p.Stop.Below)})
+		}
+		all = append(all, yaml.MapSlice{
+			{Key: "name", Value: p.Name},
+			{Key: "volume", Value: p.Volume},
+			{Key: "archive", Value: p.Archive},
+			{Key: "schedule", Value: p.Schedule.Value},
+			{Key: "where", Value: p.Where.Value},
+			{Key: "exclude", Value: p.Exclude},
+			{Key: "start", Value: start},
+			{Key: "stop", Value: stop},
+			{Key: "order", Value: p.Order},
+			{Key: "leave", Value: p.Leave},
+			{Key: "keep_recalled", Value: durationText(p.KeepRecalled)},
+			{Key: "limit", Value: limitYAML(p.Limit)},
+			{Key: "enforce", Value: p.Enforce},
+			{Key: "exported_links", Value: p.ExportedLinks},
+		})
+	}
+	return all
+}
+
+// limitYAML leaves out what is not limited: there is no number that says so.
+func limitYAML(l Limit) yaml.MapSlice {
+	all := yaml.MapSlice{}
+	if l.Bytes != 0 {
+		all = append(all, yaml.MapItem{Key: "bytes", Value: sizeText(l.Bytes)})
+	}
+	if l.Files != 0 {
+		all = append(all, yaml.MapItem{Key: "files", Value: l.Files})
+	}
+	if l.Bandwidth != 0 {
+		all = append(all, yaml.MapItem{Key: "bandwidth", Value: sizeText(l.Bandwidth) + "/s"})
+	}
+	if w := l.Window.String(); w != "" {
+		all = append(all, yaml.MapItem{Key: "window", Value: w})
+	}
+	return all
+}
+
+func holdsYAML(holds []Hold) []yaml.MapSlice {
+	all := []yaml.MapSlice{}
+	for _, h := range holds {
+		all = append(all, yaml.MapSlice{{Key: "case", Value: h.Case}, {Key: "paths", Value: h.Paths}})
+	}
+	return all
+}
+
+func verifyYAML(v Verify) yaml.MapSlice {
+	all := yaml.MapSlice{{Key: "schedule", Value: v.Schedule.Value}, {Key: "time", Value: durationText(v.Time)}}
+	if v.Bytes != 0 {
+		all = append(all, yaml.MapItem{Key: "bytes", Value: sizeText(v.Bytes)})
 	}
 	return all
 }

@@ -69,6 +69,10 @@ func (c *Config) keys(r *reader) keys {
 				},
 			})
 		},
+		"archives": r.archives(&c.Archives),
+		"policies": r.policies(&c.Policies),
+		"holds":    r.holds(&c.Holds),
+		"tiering":  r.tiering(&c.Tiering),
 	}
 }
 
@@ -146,11 +150,13 @@ func badURL(s string) string {
 	return ""
 }
 
+func unprintable(c rune) bool { return c < ' ' || c == 0x7f }
+
 // name reads a text of one line.
 func (r *reader) name(into *string, what string) func(ast.Node, string) {
 	return func(node ast.Node, field string) {
 		s, ok := r.text(node, field)
-		if ok && strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		if ok && strings.ContainsFunc(s, unprintable) {
 			r.problem(node, field, "%q is not %s: it has control characters", s, what)
 		}
 		*into = s
@@ -225,6 +231,8 @@ func (r *reader) strings(into *[]string, valid func(string) error) func(ast.Node
 			}
 			if s == "" {
 				r.problem(n, f, "is empty")
+			} else if strings.ContainsFunc(s, unprintable) {
+				r.problem(n, f, "%q has control characters", s)
 			} else if valid != nil && valid(s) != nil {
 				r.problem(n, f, "%v", valid(s))
 			}
@@ -244,7 +252,7 @@ func validGlob(s string) error {
 var tagName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
 // reservedTags are set by Tidemark itself.
-var reservedTags = []string{"host", "path", "device", "fstype", "mode", "label", "resource", "name", "bucket", "policy", "days", "time"}
+var reservedTags = []string{"host", "path", "device", "fstype", "mode", "label", "resource", "name", "bucket", "policy", "days", "archive", "time"}
 
 func (r *reader) tags(node ast.Node, field string, into map[string]string) {
 	values, _ := r.entries(node, field)

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tidemark/tidemark/internal/history"
 	"github.com/tidemark/tidemark/internal/influx"
 	"github.com/tidemark/tidemark/internal/influxtest"
+	"github.com/tidemark/tidemark/internal/outbox"
 )
 
 func TestMain(m *testing.M) { os.Exit(influxtest.Main(m)) }
@@ -57,7 +57,7 @@ type ending struct {
 	end func()
 }
 
-func (e ending) Next(ctx context.Context, limit int) ([]history.Entry, error) {
+func (e ending) Next(ctx context.Context, limit int) ([]outbox.Entry, error) {
 	entries, err := e.memory.Next(ctx, limit)
 	if len(entries) == 0 {
 		e.end()

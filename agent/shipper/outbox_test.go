@@ -6,16 +6,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tidemark/tidemark/internal/history"
+	"github.com/tidemark/tidemark/internal/outbox"
 )
 
 // memory is an outbox without durability.
 type memory struct {
 	mu          sync.Mutex
-	entries     []history.Entry
-	quarantined []history.Entry
+	entries     []outbox.Entry
+	quarantined []outbox.Entry
 	reasons     []string
-	expired     []history.Entry
+	expired     []outbox.Entry
 	seq         int64
 	fail        error // returned by every method while set
 }
@@ -27,21 +27,21 @@ func (m *memory) add(lines ...string) {
 	defer m.mu.Unlock()
 	for _, l := range lines {
 		m.seq++
-		m.entries = append(m.entries, history.Entry{Seq: m.seq, Line: l})
+		m.entries = append(m.entries, outbox.Entry{Seq: m.seq, Line: l})
 	}
 }
 
-func (m *memory) Next(_ context.Context, limit int) ([]history.Entry, error) {
+func (m *memory) Next(_ context.Context, limit int) ([]outbox.Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.entries[:min(limit, len(m.entries))]), m.fail
 }
 
-func (m *memory) remove(entries []history.Entry) {
-	m.entries = slices.DeleteFunc(m.entries, func(e history.Entry) bool { return slices.Contains(entries, e) })
+func (m *memory) remove(entries []outbox.Entry) {
+	m.entries = slices.DeleteFunc(m.entries, func(e outbox.Entry) bool { return slices.Contains(entries, e) })
 }
 
-func (m *memory) Delete(_ context.Context, entries []history.Entry) error {
+func (m *memory) Delete(_ context.Context, entries []outbox.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail == nil {
@@ -50,15 +50,15 @@ func (m *memory) Delete(_ context.Context, entries []history.Entry) error {
 	return m.fail
 }
 
-func (m *memory) Quarantine(_ context.Context, e history.Entry, reason string, _ time.Time) error {
+func (m *memory) Quarantine(_ context.Context, e outbox.Entry, reason string, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.remove([]history.Entry{e})
+	m.remove([]outbox.Entry{e})
 	m.quarantined, m.reasons = append(m.quarantined, e), append(m.reasons, reason)
 	return m.fail
 }
 
-func (m *memory) Expire(_ context.Context, entries []history.Entry) error {
+func (m *memory) Expire(_ context.Context, entries []outbox.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.remove(entries)
@@ -66,10 +66,10 @@ func (m *memory) Expire(_ context.Context, entries []history.Entry) error {
 	return m.fail
 }
 
-func (m *memory) Stats(context.Context) (history.OutboxStats, error) {
+func (m *memory) Stats(context.Context) (outbox.Stats, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return history.OutboxStats{
+	return outbox.Stats{
 		Depth: int64(len(m.entries)), Quarantined: int64(len(m.quarantined)), Expired: int64(len(m.expired)),
 	}, m.fail
 }

@@ -27,22 +27,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidemark/tidemark/internal/history"
 	"github.com/tidemark/tidemark/internal/influx"
+	"github.com/tidemark/tidemark/internal/outbox"
 )
 
 // Outbox holds the lines that wait. Each change is durable when the method returns.
 type Outbox interface {
 	// Next returns the oldest entries, at most limit, in the order of Seq, and leaves them where they are.
-	Next(ctx context.Context, limit int) ([]history.Entry, error)
+	Next(ctx context.Context, limit int) ([]outbox.Entry, error)
 	// Delete removes entries that the server has stored.
-	Delete(ctx context.Context, entries []history.Entry) error
+	Delete(ctx context.Context, entries []outbox.Entry) error
 	// Quarantine sets an entry aside that the server will never take.
-	Quarantine(ctx context.Context, entry history.Entry, reason string, now time.Time) error
+	Quarantine(ctx context.Context, entry outbox.Entry, reason string, now time.Time) error
 	// Expire removes and counts entries that are older than what the server keeps.
-	Expire(ctx context.Context, entries []history.Entry) error
+	Expire(ctx context.Context, entries []outbox.Entry) error
 	// Stats says how the outbox stands.
-	Stats(ctx context.Context) (history.OutboxStats, error)
+	Stats(ctx context.Context) (outbox.Stats, error)
 }
 
 // Writer stores lines in InfluxDB. An error is an [*influx.Error], or taken for a server out of reach.
@@ -194,7 +194,7 @@ func (s *Shipper) Drain(ctx context.Context) error {
 }
 
 // deliver sees each entry out of the outbox, or returns why the rest has to wait.
-func (s *Shipper) deliver(ctx context.Context, entries []history.Entry) error {
+func (s *Shipper) deliver(ctx context.Context, entries []outbox.Entry) error {
 	lines := make([]string, len(entries))
 	for i, e := range entries {
 		lines[i] = e.Line
@@ -222,7 +222,7 @@ func (s *Shipper) deliver(ctx context.Context, entries []history.Entry) error {
 	return s.halves(ctx, entries)
 }
 
-func (s *Shipper) halves(ctx context.Context, entries []history.Entry) error {
+func (s *Shipper) halves(ctx context.Context, entries []outbox.Entry) error {
 	middle := len(entries) / 2
 	if err := s.deliver(ctx, entries[:middle]); err != nil {
 		return err
@@ -232,7 +232,7 @@ func (s *Shipper) halves(ctx context.Context, entries []history.Entry) error {
 
 // expire lets the entries go that the server found too old: as many as it says, those with the oldest times. It then
 // sends the others again, since 1.8 speaks of nothing else when there are lines that it could not read besides.
-func (s *Shipper) expire(ctx context.Context, entries []history.Entry, refusal error) error {
+func (s *Shipper) expire(ctx context.Context, entries []outbox.Entry, refusal error) error {
 	n := dropped(refusal)
 	if len(entries) == 1 {
 		n = 1
@@ -241,14 +241,14 @@ func (s *Shipper) expire(ctx context.Context, entries []history.Entry, refusal e
 		return s.halves(ctx, entries)
 	}
 	byAge := slices.Clone(entries)
-	slices.SortStableFunc(byAge, func(a, b history.Entry) int { return cmp.Compare(seconds(a.Line), seconds(b.Line)) })
+	slices.SortStableFunc(byAge, func(a, b outbox.Entry) int { return cmp.Compare(seconds(a.Line), seconds(b.Line)) })
 	n = min(n, len(byAge))
 	old, rest := byAge[:n], byAge[n:]
 	s.options.Logger.Warn("InfluxDB keeps nothing as old as some lines; they are given up", "lines", n, "reason", refusal)
 	if err := s.outbox.Expire(ctx, old); err != nil || len(rest) == 0 {
 		return err
 	}
-	slices.SortFunc(rest, func(a, b history.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(rest, func(a, b outbox.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
 	return s.deliver(ctx, rest)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/tidemark/tidemark/config"
 	"github.com/tidemark/tidemark/internal/history"
 	"github.com/tidemark/tidemark/internal/influx"
+	"github.com/tidemark/tidemark/internal/outbox"
 )
 
 func (p *program) agentCommand() *cli.Command {
@@ -154,5 +155,5 @@ func notify(p *program, state string) {
 var (
 	_ agent.Store    = (*history.Store)(nil)
 	_ agent.Disks    = (*hostdisk.Disks)(nil)
-	_ shipper.Outbox = (*history.Outbox)(nil)
+	_ shipper.Outbox = (*outbox.Outbox)(nil)
 )

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidemark/tidemark/internal/history"
 	"github.com/tidemark/tidemark/internal/influxtest"
+	"github.com/tidemark/tidemark/internal/outbox"
 	"github.com/tidemark/tidemark/internal/volume"
 )
 
@@ -54,11 +55,11 @@ func (h *home) readings(t *testing.T) []reading {
 }
 
 // outbox is how the host's outbox stands.
-func (h *home) outbox(t *testing.T) history.OutboxStats {
+func (h *home) outbox(t *testing.T) outbox.Stats {
 	t.Helper()
 	store, err := history.OpenReadOnly(t.Context(), h.history())
 	if err != nil {
-		return history.OutboxStats{Depth: -1}
+		return outbox.Stats{Depth: -1}
 	}
 	defer store.Close()
 	stats, err := store.Outbox().Stats(t.Context())

@@ -1,11 +1,13 @@
 package history
 
+import "github.com/tidemark/tidemark/internal/outbox"
+
 // schema is the migrations of a history, in order; a released one never changes.
 //
 // A sample's key is (series, t): a volume has one reading a second, and writing it again replaces it. Days are kept beside
 // the samples because they outlive them. Attributes are few and repeat, so they stand once. Totals are for days as for
 // samples the raw numbers: what can be used of them is for the planner to say.
-var schema = []string{seriesSchema, outboxSchema}
+var schema = []string{seriesSchema, outbox.Schema}
 
 const seriesSchema = `
 CREATE TABLE series (
@@ -65,34 +67,4 @@ CREATE TABLE state ( -- the newest state of each series
 	stuck      INTEGER NOT NULL,
 	missing    INTEGER NOT NULL
 );
-`
-
-// outboxSchema serves any database file that has lines to ship.
-const outboxSchema = `
-CREATE TABLE outbox (
-	seq  INTEGER PRIMARY KEY AUTOINCREMENT,
-	t    INTEGER NOT NULL, -- Unix seconds at which it was written
-	line TEXT NOT NULL
-);
-CREATE TABLE quarantine (
-	seq    INTEGER PRIMARY KEY,
-	t      INTEGER NOT NULL,
-	line   TEXT NOT NULL,
-	reason TEXT NOT NULL
-);
-CREATE TABLE outbox_count ( -- one row: what would take a scan to count
-	id          INTEGER PRIMARY KEY CHECK (id = 1),
-	depth       INTEGER NOT NULL,
-	bytes       INTEGER NOT NULL,
-	dropped     INTEGER NOT NULL,
-	expired     INTEGER NOT NULL,
-	quarantined INTEGER NOT NULL
-);
-INSERT INTO outbox_count VALUES (1, 0, 0, 0, 0, 0);
-CREATE TRIGGER outbox_in AFTER INSERT ON outbox BEGIN
-	UPDATE outbox_count SET depth = depth + 1, bytes = bytes + octet_length(new.line);
-END;
-CREATE TRIGGER outbox_out AFTER DELETE ON outbox BEGIN
-	UPDATE outbox_count SET depth = depth - 1, bytes = bytes - octet_length(old.line);
-END;
 `

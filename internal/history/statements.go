@@ -4,12 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"github.com/tidemark/tidemark/internal/outbox"
 )
 
 // statements are those that every sampling runs for every volume. They are prepared once: parsing them took more than half of
 // a sampling's time. The last parameter of state and newest is now: what a clock that was ahead has left behind it gives way.
 type statements struct {
-	state, isThere, sampleRow, newest, day, dayAnew, line *sql.Stmt
+	state, isThere, sampleRow, newest, day, dayAnew *sql.Stmt
+	lines                                           outbox.Appender
 }
 
 // prepare needs the database's one connection for itself.
@@ -34,18 +37,19 @@ func prepare(ctx context.Context, db *sql.DB) (statements, error) {
 				inodes_free = min(inodes_free, excluded.inodes_free), inodes_used = max(inodes_used, excluded.inodes_used)`},
 		{&s.dayAnew, `INSERT OR REPLACE INTO day SELECT series, ?2, max(total), min(free), max(used),
 			max(inodes_total), min(inodes_free), max(inodes_used) FROM sample WHERE series = ?1 AND t >= ?2 AND t < ?2 + 86400`},
-		{&s.line, "INSERT INTO outbox (t, line) VALUES (?, ?)"},
 	} {
 		var err error
 		if *one.into, err = db.PrepareContext(ctx, one.query); err != nil {
 			return s, fmt.Errorf("prepare %q: %w", one.query, err)
 		}
 	}
-	return s, nil
+	var err error
+	s.lines, err = outbox.Prepare(ctx, db)
+	return s, err
 }
 
 // within are the same statements for a transaction, with which they end.
 func (s statements) within(ctx context.Context, tx *sql.Tx) statements {
 	of := func(stmt *sql.Stmt) *sql.Stmt { return tx.StmtContext(ctx, stmt) }
-	return statements{of(s.state), of(s.isThere), of(s.sampleRow), of(s.newest), of(s.day), of(s.dayAnew), of(s.line)}
+	return statements{of(s.state), of(s.isThere), of(s.sampleRow), of(s.newest), of(s.day), of(s.dayAnew), s.lines.Within(ctx, tx)}
 }

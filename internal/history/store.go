@@ -1,3 +1,5 @@
+// Package history is a host's embedded past: the samples of its volumes, the days they make, and the outbox of lines
+// that still have to reach InfluxDB, in one SQLite file.
 package history
 
 import (
@@ -11,18 +13,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidemark/tidemark/internal/outbox"
 	"github.com/tidemark/tidemark/internal/sqlite"
 	"github.com/tidemark/tidemark/internal/volume"
 )
 
 // Options of a Store; the zero value of each has the default that is named.
 type Options struct {
-	RawRetention   time.Duration // of samples; 0: 14 days
-	DayRetention   time.Duration // of days; 0: 10 years
-	OutboxMaxAge   time.Duration // 0: 30 days
-	OutboxMaxBytes int64         // 0: 1 GiB
-	Now            func() time.Time
-	Log            *slog.Logger
+	RawRetention time.Duration // of samples; 0: 14 days
+	DayRetention time.Duration // of days; 0: 10 years
+	Outbox       outbox.Caps
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 const day = 24 * time.Hour
@@ -36,12 +38,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DayRetention == 0 {
 		o.DayRetention = 3653 * day
-	}
-	if o.OutboxMaxAge == 0 {
-		o.OutboxMaxAge = 30 * day
-	}
-	if o.OutboxMaxBytes == 0 {
-		o.OutboxMaxBytes = 1 << 30
 	}
 	return o
 }
@@ -60,22 +56,9 @@ type Store struct {
 // a warning, and a new one begun: sampling goes on, and nothing is deleted.
 func Open(ctx context.Context, path string, opt Options) (*Store, error) {
 	opt = opt.withDefaults()
-	db, err := sqlite.Open(ctx, path, schema)
-	if err == nil {
-		if err = sqlite.Check(ctx, db); err != nil {
-			db.Close()
-		}
-	}
-	if errors.Is(err, sqlite.ErrCorrupt) {
-		aside, asideErr := sqlite.SetAside(path, opt.Now())
-		if asideErr != nil {
-			return nil, fmt.Errorf("set the damaged history aside: %w", errors.Join(asideErr, err))
-		}
-		opt.Log.Error("the history is damaged; it was set aside and a new one begins", "set_aside", aside, "error", err)
-		db, err = sqlite.Open(ctx, path, schema)
-	}
+	db, err := sqlite.OpenOrSetAside(ctx, path, "history", schema, opt.Now, opt.Log)
 	if err != nil {
-		return nil, fmt.Errorf("open the history: %w", err)
+		return nil, err
 	}
 	return writable(ctx, db, path, opt)
 }
@@ -114,6 +97,9 @@ func (s *Store) Path() string { return s.path }
 // Close closes the file.
 func (s *Store) Close() error { return s.db.Close() }
 
+// Outbox is the store's: lines join it with the samples that they tell of.
+func (s *Store) Outbox() *outbox.Outbox { return outbox.In(s.db, s.opt.Outbox) }
+
 // Record keeps samples and outbox lines in one transaction, durable when it returns. A sample that was not measured
 // changes only the volume's state. A sample at a time that is already there replaces it.
 func (s *Store) Record(ctx context.Context, samples []volume.Sample, lines []string) error {
@@ -123,7 +109,7 @@ func (s *Store) Record(ctx context.Context, samples []volume.Sample, lines []str
 				return fmt.Errorf("%s: %w", sample.ID, err)
 			}
 		}
-		return w.appendLines(ctx, s.opt.Now(), lines)
+		return w.lines.Append(ctx, s.opt.Now(), lines)
 	})
 }
 
@@ -300,7 +286,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return s.Outbox().prune(ctx, now)
+	return s.Outbox().Prune(ctx, now)
 }
 
 func (s *Store) dropOld(ctx context.Context, query string, limit int64) error {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tidemark/tidemark/internal/history"
+	"github.com/tidemark/tidemark/internal/outbox"
 	"github.com/tidemark/tidemark/internal/volume"
 )
 
@@ -26,7 +27,7 @@ func sampleAt(at time.Time, used int64) volume.Sample {
 	}
 }
 
-func stats(t *testing.T, s *history.Store) history.OutboxStats {
+func stats(t *testing.T, s *history.Store) outbox.Stats {
 	t.Helper()
 	got, err := s.Outbox().Stats(t.Context())
 	if err != nil {
@@ -53,7 +54,7 @@ func TestOutbox(t *testing.T) {
 	record(t, s, start, "a", "ä")
 	now = now.Add(time.Minute)
 	record(t, s, start.Add(time.Second), "c", "d", "e")
-	if got, want := stats(t, s), (history.OutboxStats{Depth: 5, Bytes: 6, Oldest: start}); got != want {
+	if got, want := stats(t, s), (outbox.Stats{Depth: 5, Bytes: 6, Oldest: start}); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}
 	box := s.Outbox()
@@ -72,7 +73,7 @@ func TestOutbox(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := stats(t, s), (history.OutboxStats{Depth: 2, Bytes: 2, Oldest: now, Expired: 1, Quarantined: 1}); got != want {
+	if got, want := stats(t, s), (outbox.Stats{Depth: 2, Bytes: 2, Oldest: now, Expired: 1, Quarantined: 1}); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}
 	last, err := box.Next(t.Context(), 10)
@@ -91,7 +92,7 @@ func TestOutbox(t *testing.T) {
 func TestPruneKeepsWhatItsRetentionSays(t *testing.T) {
 	now := start
 	s, err := history.Open(t.Context(), filepath.Join(t.TempDir(), "history.db"), history.Options{
-		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler), OutboxMaxBytes: 40,
+		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler), Outbox: outbox.Caps{Bytes: 40},
 	})
 	if err != nil {
 		t.Fatal(err)

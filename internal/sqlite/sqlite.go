@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -296,6 +297,29 @@ func Check(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("%w: %s", ErrCorrupt, verdict)
 	}
 	return nil
+}
+
+// OpenOrSetAside is Open for what can begin anew: a damaged file, which is read as a whole, is set aside under another name,
+// told to log, and a new one begun. what names it for people.
+func OpenOrSetAside(ctx context.Context, path, what string, schema []string, now func() time.Time, log *slog.Logger) (*sql.DB, error) {
+	db, err := Open(ctx, path, schema)
+	if err == nil {
+		if err = Check(ctx, db); err != nil {
+			db.Close()
+		}
+	}
+	if errors.Is(err, ErrCorrupt) {
+		aside, asideErr := SetAside(path, now())
+		if asideErr != nil {
+			return nil, fmt.Errorf("set the damaged %s aside: %w", what, errors.Join(asideErr, err))
+		}
+		log.Error("the "+what+" is damaged; it was set aside and a new one begins", "set_aside", aside, "error", err)
+		db, err = Open(ctx, path, schema)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the %s: %w", what, err)
+	}
+	return db, nil
 }
 
 // SetAside renames a damaged file and its companions, so that a new one can begin and nothing is deleted. It returns the
