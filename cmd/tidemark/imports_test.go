@@ -27,6 +27,9 @@ var arrows = map[string][]string{
 	"planner/csvinput":     {"planner/forecast"},
 	"planner/forecast":     {},
 	"planner/report":       {"internal/volume", "planner", "planner/forecast"},
+	"tiering/policy":       {"internal/fsys"},
+	"tiering/scan":         {"internal/fsys", "tiering/policy"},
+	"tiering/selection":    {"internal/fsys", "tiering/policy"},
 	"internal/volume":      {},
 	"internal/line":        {"internal/volume"},
 	"internal/sqlite":      {},
@@ -55,6 +58,7 @@ var onlyIn = map[string]string{
 	"modernc.org/sqlite":                       "internal/sqlite",
 	"github.com/influxdata/line-protocol/":     "internal/line",
 	"github.com/goccy/go-yaml":                 "config",
+	"github.com/expr-lang/expr":                "tiering/policy",
 }
 
 type goPackage struct {
