@@ -36,7 +36,7 @@ const (
 //
 // What no call can restore: the times of creation and of the last change (btime, ctime), flags that say how a filesystem stores a
 // file, and NOCOW of btrfs once there is content.
-func RestoreAttributes(f File, a Attributes) error {
+func RestoreAttributes(f Node, a Attributes) error {
 	var failed []error
 	fail := func(err error, format string, args ...any) bool {
 		if err != nil {
@@ -67,7 +67,7 @@ func RestoreAttributes(f File, a Attributes) error {
 }
 
 // unprotect takes away the flags that would forbid all else, and says which flags the file has then.
-func unprotect(f File) (uint32, error) {
+func unprotect(f Node) (uint32, error) {
 	flags, err := f.Flags()
 	if errors.Is(err, ErrUnsupported) {
 		return 0, nil
@@ -79,7 +79,7 @@ func unprotect(f File) (uint32, error) {
 }
 
 // restoreXattrs returns what failed by its name, in order.
-func restoreXattrs(f File, want map[string][]byte) func(yield func(string, error) bool) {
+func restoreXattrs(f Node, want map[string][]byte) func(yield func(string, error) bool) {
 	return func(yield func(string, error) bool) {
 		have, err := f.Xattrs()
 		if err != nil && !errors.Is(err, ErrUnsupported) {
@@ -121,7 +121,7 @@ func withoutACL(mode uint32, acl []byte) uint32 {
 	return mode & (^uint32(0o070) | granted<<3)
 }
 
-func restoreProject(f File, want uint32) error {
+func restoreProject(f Node, want uint32) error {
 	have, err := f.ProjectID()
 	if errors.Is(err, ErrUnsupported) && want == 0 {
 		return nil
@@ -134,7 +134,7 @@ func restoreProject(f File, want uint32) error {
 
 // restoreFlags sets one flag after the other, those that protect at last: a filesystem that knows one of them not refuses
 // them all. It returns those that are not as they should be.
-func restoreFlags(f File, have, want uint32) (missed uint32, err error) {
+func restoreFlags(f Node, have, want uint32) (missed uint32, err error) {
 	differ := (have ^ want) & settable
 	if differ == 0 {
 		return 0, nil
@@ -157,4 +157,19 @@ func restoreFlags(f File, have, want uint32) (missed uint32, err error) {
 		err = errors.Join(err, fmt.Errorf("the filesystem ignored some: %w", ErrUnsupported))
 	}
 	return missed, err
+}
+
+// RestoreFlags is the last step of RestoreAttributes alone: for a file that had to be renamed before it could become immutable.
+func RestoreFlags(f Node, want uint32) error {
+	have, err := f.Flags()
+	if errors.Is(err, ErrUnsupported) && want == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("flags: %w", err)
+	}
+	if missed, err := restoreFlags(f, have, want); err != nil {
+		return fmt.Errorf("flags %#x: %w", missed, err)
+	}
+	return nil
 }

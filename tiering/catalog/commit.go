@@ -200,7 +200,7 @@ func (c *Catalog) CommitRecalled(ctx context.Context, by Actor, now time.Time, o
 		if err := t.end(ops, Recall, Exchanging); err != nil {
 			return err
 		}
-		n, err := t.exec("UPDATE object SET state = 1, recalled_at = ?1, checked_at = ?1, bad = NULL WHERE id IN (SELECT value FROM json_each(?2)) AND state = 2",
+		n, err := t.exec("UPDATE object SET state = 1, recalled_at = ?1, checked_at = ?1, bad = NULL WHERE id IN (SELECT value FROM json_each(?2)) AND state IN (1, 2)",
 			packTime(now), list(objectIDs(ops)))
 		if err != nil {
 			return err

@@ -73,8 +73,10 @@ func (m *Mover) finishMend(ctx context.Context, op *catalog.Operation, why strin
 	if err := m.dispose(old); err != nil {
 		return err
 	}
-	gone := archive.Record{Op: op.ID, Kind: archive.KindDispose, Time: m.opt.Now(), Host: old.Host, Path: old.Path, Object: old.Object,
-		Version: old.Version, Reason: why}
+	gone := archive.Record{
+		Op: op.ID, Kind: archive.KindDispose, Time: m.opt.Now(), Host: old.Host, Path: old.Path, Object: old.Object,
+		Version: old.Version, Reason: why,
+	}
 	if err := m.opt.Archive.Append(ctx, []archive.Record{gone}); err != nil {
 		return err
 	}

@@ -196,9 +196,10 @@ func ownDir(parent fsys.Dir, name string) (fsys.Dir, error) {
 type homes struct {
 	m    *Mover
 	dirs map[string]fsys.Dir
+	lost map[string]fsys.Attributes // of directories that a recall makes anew; nil: not asked yet
 }
 
-func (m *Mover) homes() *homes { return &homes{m, map[string]fsys.Dir{}} }
+func (m *Mover) homes() *homes { return &homes{m: m, dirs: map[string]fsys.Dir{}} }
 
 func (h *homes) close() {
 	for _, d := range h.dirs {

@@ -126,14 +126,23 @@ func (m *Mover) commitRestored(ctx context.Context, op *catalog.Operation, why, 
 
 // unchangedAt is the file at a path if it is the operation's and unchanged, else the zero value: it will be archived anew.
 func (m *Mover) unchangedAt(where string, op *catalog.Operation) fsys.Info {
+	info := m.infoAt(where)
+	if info.Ino != op.Ino || info.Size != op.Size || info.Mtime != op.Mtime {
+		return fsys.Info{}
+	}
+	return info
+}
+
+// infoAt is what is at a path of the volume; the zero value: nothing that can be seen.
+func (m *Mover) infoAt(file string) fsys.Info {
 	h := m.homes()
 	defer h.close()
-	dir, name, err := h.of(where)
+	dir, name, err := h.of(file)
 	if err != nil {
 		return fsys.Info{}
 	}
 	info, err := dir.StatName(name)
-	if err != nil || info.Ino != op.Ino || info.Size != op.Size || info.Mtime != op.Mtime {
+	if err != nil {
 		return fsys.Info{}
 	}
 	return info

@@ -227,7 +227,7 @@ func (b *batch) settleHome(files []*moving) error {
 		return err
 	}
 	for _, f := range files {
-		f.missing = errors.Join(f.missing, restoreFlags(f.src, f.op.Attributes.Flags))
+		f.missing = errors.Join(f.missing, fsys.RestoreFlags(f.src, f.op.Attributes.Flags))
 		info, err := f.src.Stat()
 		if err != nil {
 			return err
@@ -276,9 +276,11 @@ func (h *homes) child(parent fsys.Dir, name, full string) (fsys.Dir, error) {
 	if d, err = parent.OpenDir(name); err != nil {
 		return nil, err
 	}
-	a, known, err := h.m.opt.Archive.HomeDirectory(h.m.opt.Host, full)
-	if err == nil && known {
-		err = fsys.RestoreDirectory(d, a)
+	if h.lost == nil {
+		h.lost, err = h.m.opt.Archive.HomeDirectories(context.Background(), h.m.opt.Host)
+	}
+	if a, known := h.lost[full]; err == nil && known {
+		err = fsys.RestoreAttributes(d, a)
 	}
 	if err := errors.Join(err, d.Sync(), parent.Sync()); err != nil {
 		d.Close()

@@ -181,6 +181,9 @@ func (m *Mover) recoverPurge(ctx context.Context, op *catalog.Operation) (string
 		if err := m.trash.Sync(); err != nil {
 			return "", err
 		}
+		if info := m.infoAt(op.Path); info.IsRegular() && info.Ino == op.Ino {
+			return "the file is at home again", m.commitRestored(ctx, op, "put back, finished after an interruption", op.Path)
+		}
 		return "released: its space was free already", m.opt.Catalog.CommitPurged(ctx, []*catalog.Operation{op})
 	}
 	if err != nil && !isSymlinkError(err) {

@@ -1,0 +1,27 @@
+package archive
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tidemark/tidemark/internal/fsys"
+)
+
+// HomeDirectories are the attributes of a host's directories at home as they were last seen, by their absolute path, for those
+// that a recall has to make anew. It reads the whole manifest: ask once.
+func (a *Archive) HomeDirectories(ctx context.Context, host string) (map[string]fsys.Attributes, error) {
+	all := map[string]fsys.Attributes{}
+	for record, err := range a.Records(ctx, host) {
+		var damage *Damage
+		if errors.As(err, &damage) {
+			continue // rebuild reports it; a directory without a record is made for root alone
+		}
+		if err != nil {
+			return nil, err
+		}
+		if record.Kind == KindDirectory && record.Attributes != nil {
+			all[record.Path] = *record.Attributes
+		}
+	}
+	return all, nil
+}
