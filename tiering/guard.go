@@ -1,0 +1,158 @@
+package tiering
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tidemark/tidemark/internal/fsys"
+	"github.com/tidemark/tidemark/tiering/archive"
+	"github.com/tidemark/tidemark/tiering/catalog"
+)
+
+// The filesystems on which a release is safe, by what statfs says: they answer leases truly and exchange names. Network filesystems
+// answer leases misleadingly. tmpfs is for tests and demos.
+var releasable = map[int64]string{
+	0xEF53:     "ext4",
+	0x58465342: "xfs",
+	0x9123683E: "btrfs",
+	0x01021994: "tmpfs",
+}
+
+// mayRelease refuses a volume whose filesystem does not allow a safe release.
+func mayRelease(volume string, usage fsys.Usage) error {
+	if _, ok := releasable[usage.Type]; ok {
+		return nil
+	}
+	return refuse("move files by a policy on ext4, xfs or btrfs",
+		"nothing can be released from %s: its filesystem (type %#x) can't tell whether a file is in use", volume, usage.Type)
+}
+
+// largestJump is by how much a clock may be behind the last run.
+const largestJump = 24 * time.Hour
+
+// guard sees that a policy may move files now.
+func (e *Engine) guard(ctx context.Context, p Policy, a *archive.Archive) error {
+	volume, err := e.opt.FS.OpenRoot(p.Volume)
+	if err != nil {
+		return refuse("is it mounted? else correct the policy's volume", "volume %s: %v", p.Volume, err)
+	}
+	defer volume.Close()
+	info, err := volume.Stat()
+	usage, err2 := volume.StatFS()
+	if err := errors.Join(err, err2); err != nil {
+		return fmt.Errorf("volume %s: %w", p.Volume, err)
+	}
+	if info.Dev == a.Device() {
+		return refuse("put the archive on another volume", "archive %s at %s is on the filesystem of %s: moving there would free nothing",
+			a.Name, a.Path, p.Volume)
+	}
+	if usage.ReadOnly {
+		return refuse("remount it for writing", "volume %s is read-only", p.Volume)
+	}
+	if err := mayRelease(p.Volume, usage); err != nil {
+		return err
+	}
+	if err := e.mayLink(p, a); err != nil {
+		return err
+	}
+	return e.clock(ctx)
+}
+
+// mayLink refuses links that would let people change the archive, or that would dangle elsewhere.
+func (e *Engine) mayLink(p Policy, a *archive.Archive) error {
+	if p.Leave != catalog.LeaveLink {
+		return nil
+	}
+	can := a.Marker.Can
+	if os.Geteuid() == 0 && (!can.Immutable || !can.ACL) {
+		return refuse("use an archive on ext4, xfs or btrfs with ACLs, or leave: nothing",
+			"archive %s can't be protected: its filesystem has no immutable files or no ACLs, and a write through a link would change it", a.Name)
+	}
+	if p.ExportedLinks {
+		return nil
+	}
+	how, exported, err := exportedBy(p.Volume)
+	if err != nil {
+		return err
+	}
+	if exported {
+		return refuse("leave: nothing; or, if every client mounts the archive at the same path: exported_links: true",
+			"volume %s is exported (%s): links would dangle at its clients", p.Volume, how)
+	}
+	return nil
+}
+
+// clock refuses to go by a clock that is more than a day behind the last run: idle times would be wrong.
+func (e *Engine) clock(ctx context.Context) error {
+	runs, err := e.opt.Catalog.Runs(ctx, "", 1)
+	if err != nil || len(runs) == 0 {
+		return err
+	}
+	last := runs[0].Started
+	if runs[0].Ended.After(last) {
+		last = runs[0].Ended
+	}
+	if now := e.opt.Now(); now.Before(last.Add(-largestJump)) {
+		return refuse("set the clock", "the clock says %s, but the last run was at %s", now.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// exportTables are where NFS and SMB say what they export.
+var exportTables = []struct {
+	file  string
+	paths func(line string) []string
+}{
+	{"/proc/fs/nfsd/exports", firstField},
+	{"/var/lib/nfs/etab", firstField},
+	{"/etc/exports", firstField},
+	{"/etc/samba/smb.conf", sambaPath},
+}
+
+func firstField(line string) []string {
+	fields := strings.Fields(line)
+	if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+		return nil
+	}
+	return fields[:1]
+}
+
+func sambaPath(line string) []string {
+	key, value, ok := strings.Cut(line, "=")
+	if !ok || !strings.EqualFold(strings.TrimSpace(key), "path") {
+		return nil
+	}
+	return []string{strings.TrimSpace(value)}
+}
+
+// exportedBy says whether a volume, or something on it or above it, is exported to other hosts.
+func exportedBy(volume string) (how string, exported bool, err error) {
+	for _, table := range exportTables {
+		f, err := os.Open(table.file)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			continue
+		}
+		if err != nil {
+			return "", false, err
+		}
+		lines := bufio.NewScanner(f)
+		for lines.Scan() {
+			for _, path := range table.paths(lines.Text()) {
+				if within(volume, path) || within(path, volume) {
+					f.Close()
+					return path + " in " + table.file, true, nil
+				}
+			}
+		}
+		err = errors.Join(lines.Err(), f.Close())
+		if err != nil {
+			return "", false, fmt.Errorf("read %s: %w", table.file, err)
+		}
+	}
+	return "", false, nil
+}

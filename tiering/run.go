@@ -1,0 +1,381 @@
+package tiering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidemark/tidemark/internal/fsys"
+	"github.com/tidemark/tidemark/tiering/archive"
+	"github.com/tidemark/tidemark/tiering/catalog"
+	"github.com/tidemark/tidemark/tiering/mover"
+	"github.com/tidemark/tidemark/tiering/selection"
+)
+
+// RunOptions say how a policy is run.
+type RunOptions struct {
+	Force bool            // whatever start and window say
+	Plan  *selection.Plan // exactly this one; nil: what the volume asks for now
+}
+
+// Report is what came of a run.
+type Report struct {
+	Run       int64
+	Policy    string
+	Triggered bool
+	Reason    string // why it ran, or did not
+	Plan      selection.Plan // without its files
+
+	FilesArchived, BytesArchived int64
+	FilesReleased, BytesReleased int64 // as allocated
+	Failed                       []Trouble
+	Skipped                      []Trouble
+	UsedAfter                    float64 // percent, as the filesystem says afterwards
+	// Insufficient says that the stop mark was not reached.
+	Insufficient bool
+	Recovered    []mover.Recovered
+	// Kept says that the filesystem's free space grew by much less than what was released: something, such as snapshots, keeps it.
+	Kept bool
+}
+
+// Trouble is a file that was not moved.
+type Trouble struct {
+	Path   string
+	Reason string
+}
+
+// Run runs a policy once: recovery, plan, archive, release. It honours the policy's start and window unless forced. Troubles of single
+// files are in the report; an error means that the run ended early, and the report says how far it came.
+func (e *Engine) Run(ctx context.Context, name string, opt RunOptions) (Report, error) {
+	p, err := e.Policy(name)
+	if err != nil {
+		return Report{}, err
+	}
+	r := &runner{e: e, p: p, report: Report{Policy: name}}
+	err = r.run(ctx, opt)
+	return r.report, err
+}
+
+// runner is one run.
+type runner struct {
+	e       *Engine
+	p       Policy
+	archive *archive.Archive
+	mover   *mover.Mover
+	run_    catalog.Run
+
+	mu     sync.Mutex // guards what follows
+	report Report
+	failed error // what ends the run
+}
+
+func (r *runner) run(ctx context.Context, opt RunOptions) (err error) {
+	e, p := r.e, r.p
+	if p.Window != nil && !opt.Force && !p.Window.Open(e.opt.Now()) {
+		r.report.Reason = fmt.Sprintf("outside its window %s; it opens at %s", p.Window, p.Window.Opens(e.opt.Now()).Format(time.RFC3339))
+		return nil
+	}
+	a, v, err := e.openArchive(ctx, p.Archive)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	r.archive = a
+	if err := e.guard(ctx, p, a); err != nil {
+		return err
+	}
+	if r.mover, err = e.moverFor(p.Volume, a, func(o *mover.Options) { r.options(o, v) }); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.mover.Close()) }()
+	if r.report.Recovered, err = r.mover.Recover(ctx); err != nil {
+		return fmt.Errorf("recover what was interrupted: %w", err)
+	}
+	plan, err := e.planFor(ctx, p, opt)
+	if err != nil {
+		return err
+	}
+	r.report.Plan, r.report.Triggered, r.report.Reason = *plan, plan.Triggered, plan.Reason
+	r.report.Plan.Files = nil
+	if !plan.Triggered && !opt.Force && opt.Plan == nil {
+		return nil
+	}
+	return r.execute(ctx, plan)
+}
+
+func (r *runner) options(o *mover.Options, v ArchiveVolume) {
+	o.Policy, o.Leave, o.MinFree = r.p.Name, r.p.Leave, v.MinFree
+	o.Pace = r.e.pace(r.p).Wait
+}
+
+// planFor is the plan that was handed over, if it is of this policy, or a new one.
+func (e *Engine) planFor(ctx context.Context, p Policy, opt RunOptions) (*selection.Plan, error) {
+	if opt.Plan == nil {
+		return e.plan(ctx, p)
+	}
+	plan := opt.Plan
+	if plan.Policy != p.Name || plan.Fingerprint != p.Fingerprint || plan.Host != e.opt.Host || plan.Volume != p.Volume || plan.Archive != p.Archive {
+		return nil, refuse("make a new plan: tidemark policy preview --output PLAN "+p.Name,
+			"the plan is not of policy %s as it is configured now on host %s", p.Name, e.opt.Host)
+	}
+	return plan, nil
+}
+
+// execute moves what the plan says, batch by batch.
+func (r *runner) execute(ctx context.Context, plan *selection.Plan) error {
+	e := r.e
+	r.run_ = catalog.Run{Policy: r.p.Name, Started: e.opt.Now(), Triggered: plan.Reason}
+	if err := e.opt.Catalog.BeginRun(ctx, &r.run_); err != nil {
+		return err
+	}
+	r.report.Run = r.run_.ID
+	r.mover.SetRun(r.run_.ID)
+	r.archive.NewRun()
+	before, err := r.used()
+	if err != nil {
+		return err
+	}
+	var bytes int64
+	for _, it := range plan.Files {
+		bytes += it.Size
+	}
+	e.progress.begin(e.opt.Now(), "moving", int64(len(plan.Files)), 2*bytes) // each byte is copied and read back
+	r.moveAll(ctx, plan.Files)
+	e.progress.end()
+	return errors.Join(r.end(context.WithoutCancel(ctx), plan, before), r.failed, ctx.Err())
+}
+
+// end writes down what came of the run.
+func (r *runner) end(ctx context.Context, plan *selection.Plan, before fsys.Usage) error {
+	e := r.e
+	slices.SortFunc(r.report.Failed, byPath)
+	slices.SortFunc(r.report.Skipped, byPath)
+	after, err := r.used()
+	if err != nil {
+		return err
+	}
+	r.report.UsedAfter = 100 * after.Used()
+	r.report.Insufficient = r.p.StopBelow > 0 && plan.Needed > 0 && after.Used() >= r.p.StopBelow
+	freed := after.Available - before.Available
+	r.report.Kept = r.report.BytesReleased > 64<<20 && freed < r.report.BytesReleased/2
+	r.run_.Ended, r.run_.Insufficient = e.opt.Now(), r.report.Insufficient
+	r.run_.Failed, r.run_.Skipped = int64(len(r.report.Failed)), int64(len(r.report.Skipped))
+	if r.failed != nil {
+		r.run_.Error = r.failed.Error()
+	}
+	err = e.opt.Catalog.UpdateRun(ctx, &r.run_)
+	return errors.Join(err, e.recordRun(ctx, r.p, r.report.Plan, r.run_))
+}
+
+func byPath(a, b Trouble) int { return strings.Compare(a.Path, b.Path) }
+
+func (r *runner) used() (fsys.Usage, error) {
+	volume, err := r.e.opt.FS.OpenRoot(r.p.Volume)
+	if err != nil {
+		return fsys.Usage{}, err
+	}
+	defer volume.Close()
+	return volume.StatFS()
+}
+
+const (
+	// A batch shares its commits and syncs.
+	mostBatchFiles = 1000
+	mostBatchBytes = 256 << 20
+	// Batches that are at work at a time: one copies while another waits for its sync or reads back.
+	batchesAtOnce = 3
+	// Files in the trash hold a descriptor each until their purge.
+	mostInTrash = 8000
+)
+
+// batches cuts a plan, in its order.
+func batches(items []selection.Item) (all [][]selection.Item) {
+	start, bytes := 0, int64(0)
+	for i, it := range items {
+		if i > start && (i-start >= mostBatchFiles || bytes+it.Size > mostBatchBytes) {
+			all, start, bytes = append(all, items[start:i]), i, 0
+		}
+		bytes += it.Size
+	}
+	if start < len(items) {
+		all = append(all, items[start:])
+	}
+	return all
+}
+
+// moveAll moves the batches in their order, some at a time, until they are done, the run failed, or ctx ends; what is under way then
+// comes to a safe point first.
+func (r *runner) moveAll(ctx context.Context, items []selection.Item) {
+	work := make(chan []selection.Item)
+	trash := newTickets(mostInTrash)
+	var movers, purges sync.WaitGroup
+	for range batchesAtOnce {
+		movers.Go(func() {
+			for batch := range work {
+				r.note(r.moveBatch(ctx, batch, trash, &purges))
+			}
+		})
+	}
+	for _, batch := range batches(items) {
+		if ctx.Err() != nil || r.over() {
+			break
+		}
+		work <- batch
+	}
+	close(work)
+	movers.Wait()
+	purges.Wait()
+}
+
+// note keeps the first thing that ends the run.
+func (r *runner) note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed == nil && err != nil && !errors.Is(err, context.Canceled) {
+		r.failed = err
+	}
+}
+
+func (r *runner) over() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed != nil
+}
+
+// moveBatch archives and releases one batch. Its purge waits in the background, so that the next batch can go on.
+func (r *runner) moveBatch(ctx context.Context, items []selection.Item, trash *tickets, purges *sync.WaitGroup) error {
+	candidates, err := r.archiveBatch(ctx, items)
+	if err != nil || len(candidates) == 0 {
+		return err
+	}
+	trash.take(len(candidates))
+	releases, results, err := r.mover.Release(ctx, candidates)
+	if releases == nil {
+		trash.give(len(candidates))
+		r.released(results)
+		return err
+	}
+	purges.Go(func() {
+		defer trash.give(len(candidates))
+		r.note(r.mover.Purge(ctx, releases))
+		r.released(results)
+	})
+	return nil
+}
+
+// archiveBatch archives what is not archived yet, and says what can be released.
+func (r *runner) archiveBatch(ctx context.Context, items []selection.Item) ([]mover.Candidate, error) {
+	var fresh []selection.Item
+	var candidates []mover.Candidate
+	reasons := make(map[string]string, len(items))
+	for _, it := range items {
+		reasons[it.Path] = it.Reason
+		if !it.Archived {
+			fresh = append(fresh, it)
+			continue
+		}
+		o, ok, err := r.e.archivedCopy(ctx, it)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			r.trouble(mover.Result{Path: it.Path, Skipped: "its copy in the archive is of another state than the plan says"})
+			continue
+		}
+		r.e.progress.bytes(2 * it.Size)
+		candidates = append(candidates, mover.Candidate{Path: it.Path, Object: o, Reason: it.Reason})
+	}
+	if len(fresh) == 0 {
+		return candidates, nil
+	}
+	results, err := r.mover.Archive(ctx, fresh)
+	for _, res := range results {
+		switch {
+		case res.Done() && res.Object.ID != 0:
+			r.archived(res)
+			candidates = append(candidates, mover.Candidate{Path: res.Path, Object: res.Object, Reason: reasons[res.Path]})
+		case !res.Done():
+			r.trouble(res)
+		}
+	}
+	return candidates, err
+}
+
+func (r *runner) archived(res mover.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.FilesArchived++
+	r.report.BytesArchived += res.Bytes
+}
+
+// released counts what a release came to.
+func (r *runner) released(results []mover.Result) {
+	for _, res := range results {
+		r.e.progress.moreFiles(1)
+		if !res.Done() {
+			r.trouble(res)
+			continue
+		}
+		if res.Bytes == 0 && res.Object.State != catalog.Released {
+			// Not purged yet: a run that was ended early.
+		}
+		r.mu.Lock()
+		r.report.FilesReleased++
+		r.report.BytesReleased += res.Bytes
+		r.mu.Unlock()
+	}
+}
+
+func (r *runner) trouble(res mover.Result) {
+	r.e.progress.moreFiles(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if res.Err != nil {
+		r.report.Failed = append(r.report.Failed, Trouble{res.Path, res.Err.Error()})
+		return
+	}
+	r.report.Skipped = append(r.report.Skipped, Trouble{res.Path, res.Skipped})
+}
+
+// archivedCopy is the object of which a file is an unchanged copy.
+func (e *Engine) archivedCopy(ctx context.Context, it selection.Item) (catalog.Object, bool, error) {
+	o, ok, err := e.opt.Catalog.ObjectByID(ctx, it.ObjectID)
+	if err != nil || !ok {
+		return o, false, err
+	}
+	same := o.State == catalog.Archived && o.Bad == "" && o.Ino == it.Ino && o.Size == it.Size && o.Mtime == it.Mtime && o.Ctime == it.Ctime
+	return o, same, nil
+}
+
+// tickets are a number of things that may be out at a time.
+type tickets struct {
+	mu   sync.Mutex
+	free int
+	more *sync.Cond
+}
+
+func newTickets(n int) *tickets {
+	t := &tickets{free: n}
+	t.more = sync.NewCond(&t.mu)
+	return t
+}
+
+func (t *tickets) take(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.free < n {
+		t.more.Wait()
+	}
+	t.free -= n
+}
+
+func (t *tickets) give(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.free += n
+	t.more.Broadcast()
+}
