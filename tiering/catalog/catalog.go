@@ -45,7 +45,7 @@ type Catalog struct {
 
 // Open opens the catalog at path for writing and makes it, readable by this user only, where it is missing.
 func Open(ctx context.Context, path string) (*Catalog, error) {
-	db, err := sqlite.Open(ctx, path, schema, sqlite.Private(), sqlite.CacheKiB(cacheKiB))
+	db, err := sqlite.Open(ctx, path, schema, sqlite.Private(), sqlite.CacheKiB(cacheKiB), sqlite.TempInMemory())
 	if err != nil {
 		return nil, fmt.Errorf("the catalog: %w", hint(err))
 	}

@@ -102,9 +102,7 @@ func (t *transaction) actor(a Actor) (int64, error) {
 	if id, ok := t.actors[a]; ok {
 		return id, nil
 	}
-	var id int64
-	err := t.row("INSERT INTO actor (user, command) VALUES (?, ?) ON CONFLICT (user, command) DO UPDATE SET user = user RETURNING id",
-		[]any{a.User, a.Command}, &id)
+	id, err := t.idOf("SELECT id FROM actor WHERE user = ? AND command = ?", "INSERT INTO actor (user, command) VALUES (?, ?)", a.User, a.Command)
 	if err != nil {
 		return 0, err
 	}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -79,7 +80,7 @@ func (t *transaction) exec(query string, args ...any) (int64, error) {
 }
 
 // bulkRows is how many rows one statement inserts: what a statement costs by itself is more than what a row costs.
-const bulkRows = 50
+const bulkRows = 20
 
 // insertRows inserts rows of so many columns each, whose values follow one another. With OR FAIL a statement that fails leaves what it
 // did to the transaction, which is rolled back; to undo it by itself SQLite would write every page down first.
@@ -127,13 +128,25 @@ func (t *transaction) name(text string) (int64, error) {
 	if id, ok := t.names[text]; ok {
 		return id, nil
 	}
-	var id int64
-	err := t.row("INSERT INTO name (text) VALUES (?) ON CONFLICT (text) DO UPDATE SET text = text RETURNING id", []any{text}, &id)
+	id, err := t.idOf("SELECT id FROM name WHERE text = ?", "INSERT INTO name (text) VALUES (?)", text)
 	if err != nil {
 		return 0, err
 	}
 	t.names[text] = id
 	return id, nil
+}
+
+// idOf is the id of the row that find finds, or that add adds where there is none.
+func (t *transaction) idOf(find, add string, values ...any) (id int64, err error) {
+	for range 2 {
+		if err = t.row(find, values, &id); !errors.Is(err, sql.ErrNoRows) {
+			return id, err
+		}
+		if _, err := t.exec(add, values...); err != nil {
+			return 0, err
+		}
+	}
+	return 0, err
 }
 
 // list is ids as the JSON array that json_each reads: one statement for a whole batch.
