@@ -34,7 +34,7 @@ type Policy struct {
 	Rule    *policy.Rule
 	Exclude *policy.Excludes
 	// Schedule is when tierd runs it; nil: never by itself.
-	Schedule      Schedule
+	Schedule      *Schedule
 	StartAbove    float64       // share of usable space, within (0, 1]; 0: not asked
 	FullWithin    time.Duration // the volume's outlook is to be full that soon; 0: not asked
 	StopBelow     float64       // share of usable space; 0: everything eligible
@@ -43,7 +43,7 @@ type Policy struct {
 	KeepRecalled  time.Duration
 	MostBytes     int64   // of a run; 0: no limit
 	MostFiles     int64   // of a run; 0: no limit
-	Bandwidth     float64 // bytes a second, copied or read back; 0: no limit
+	Bandwidth     int64 // bytes a second, copied or read back; 0: no limit
 	Window        *Window // when it may run; nil: always
 	Enforce       bool
 	ExportedLinks bool
@@ -79,18 +79,18 @@ type Options struct {
 	Log      *slog.Logger
 	// Record takes points for the boards; nil: nobody does.
 	Record func(ctx context.Context, points []line.Point) error
-	// Idle lets the process's input and output wait for everybody else's, and pauses work while the kernel reports pressure.
-	Pressure *PressureLimit
+	// Pressure is how busy the disks are, in percent (ReadPressure); work pauses while it is above PauseAbove. nil: it never pauses.
+	Pressure   func() (float64, error)
+	PauseAbove float64
 	// Tags are of the configuration, for points.
 	Tags map[string]string
 }
 
 // Engine does what policies say. Its methods may be called at the same time; a volume's lock keeps them apart.
 type Engine struct {
-	opt Options
-
-	mu       sync.Mutex
-	progress *Progress // of the work at hand; never nil
+	opt      Options
+	progress *Progress // of the work at hand
+	fresh    freshHolds
 }
 
 // New is an engine.
@@ -201,13 +201,29 @@ func (e *Engine) Holds(ctx context.Context) ([]catalog.Hold, error) {
 	return all, nil
 }
 
-// heldNow looks holds up for the mover. The catalog is read again for every question: a hold that is placed during a run counts from then on.
+// freshHolds are the holds as they were a moment ago.
+type freshHolds struct {
+	mu      sync.Mutex // guards what follows
+	matcher *catalog.HoldMatcher
+	read    time.Time
+}
+
+// holdsAge is how old the holds may be that a step is checked against: so soon a hold that is placed during a run counts.
+const holdsAge = 50 * time.Millisecond
+
+// heldNow looks holds up for the mover, which asks before every step.
 func (e *Engine) heldNow(ctx context.Context, path string) (catalog.Hold, bool, error) {
-	m, err := e.holds(ctx)
-	if err != nil {
-		return catalog.Hold{}, false, err
+	f := &e.fresh
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if age := e.opt.Now().Sub(f.read); f.matcher == nil || age > holdsAge || age < 0 {
+		m, err := e.holds(ctx)
+		if err != nil {
+			return catalog.Hold{}, false, err
+		}
+		f.matcher, f.read = m, e.opt.Now()
 	}
-	h, held := m.Match(path)
+	h, held := f.matcher.Match(path)
 	return h, held, nil
 }
 
@@ -257,4 +273,9 @@ func (e *Engine) moverFor(volume string, a *archive.Archive, change func(*mover.
 		return nil, refuse("is it mounted?", "volume %s: %v", volume, err)
 	}
 	return m, err
+}
+
+// pace is how gently a policy's files are moved.
+func (e *Engine) pace(p Policy) *Pace {
+	return NewPace(PaceOptions{Bandwidth: p.Bandwidth, Pressure: e.opt.Pressure, PauseAbove: e.opt.PauseAbove, Now: e.opt.Now, Log: e.opt.Log})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -189,16 +187,15 @@ func (e *Engine) recallGroup(ctx context.Context, g group, all []mover.Candidate
 	return nil
 }
 
-// Find yields the objects of a query, of every archive.
-func (e *Engine) Catalog() *catalog.Catalog { return e.opt.Catalog }
-
-// clean makes a path of the command line absolute.
-func clean(p string) string {
-	if strings.ContainsAny(p, "*?[{") {
-		return p
+// moverWaiting is moverFor, but it waits for its turn: a run gives way to people between two batches.
+func (e *Engine) moverWaiting(ctx context.Context, volume string, a *archive.Archive, change func(*mover.Options)) (*mover.Mover, error) {
+	for {
+		m, err := e.moverFor(volume, a, change)
+		if !errors.Is(err, fsys.ErrLocked) {
+			return m, err
+		}
+		if e.opt.Sleep(ctx, waitForTurn) != nil {
+			return nil, err
+		}
 	}
-	return path.Clean(p)
 }
-
-var _ = clean
-var _ = fs.ErrNotExist

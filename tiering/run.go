@@ -168,7 +168,7 @@ func (r *runner) end(ctx context.Context, plan *selection.Plan, before fsys.Usag
 		r.run_.Error = r.failed.Error()
 	}
 	err = e.opt.Catalog.UpdateRun(ctx, &r.run_)
-	return errors.Join(err, e.recordRun(ctx, r.p, r.report.Plan, r.run_))
+	return errors.Join(err, e.recordRun(ctx, r.report.Plan, r.run_))
 }
 
 func byPath(a, b Trouble) int { return strings.Compare(a.Path, b.Path) }
@@ -319,9 +319,6 @@ func (r *runner) released(results []mover.Result) {
 		if !res.Done() {
 			r.trouble(res)
 			continue
-		}
-		if res.Bytes == 0 && res.Object.State != catalog.Released {
-			// Not purged yet: a run that was ended early.
 		}
 		r.mu.Lock()
 		r.report.FilesReleased++

@@ -8,7 +8,6 @@ import (
 
 	"github.com/tidemark/tidemark/tiering/archive"
 	"github.com/tidemark/tidemark/tiering/catalog"
-	"github.com/tidemark/tidemark/tiering/mover"
 )
 
 // VerifyOptions say how much is read back.
@@ -197,5 +196,3 @@ func (e *Engine) Rebuild(ctx context.Context, name string, discardOperations boo
 	}
 	return report, err
 }
-
-var _ = mover.Settle

@@ -38,6 +38,7 @@ type options struct {
 	dirMode, fileMode fs.FileMode
 	private           bool
 	cacheKiB          int
+	pragmas           []string
 }
 
 // Private keeps a file and its directory to the user who makes them. A file that others may open is narrowed; a
@@ -49,6 +50,11 @@ func Private() Option {
 // CacheKiB is how much of the file a connection keeps in memory.
 func CacheKiB(n int) Option {
 	return func(o *options) { o.cacheKiB = n }
+}
+
+// TempInMemory keeps in memory what SQLite else writes to files while a statement runs: what it needs to undo it, what it sorts.
+func TempInMemory() Option {
+	return func(o *options) { o.pragmas = append(o.pragmas, "temp_store(MEMORY)") }
 }
 
 func optionsOf(opts []Option) options {
@@ -218,11 +224,11 @@ func OpenInMemory(ctx context.Context, schema []string) (*sql.DB, error) {
 }
 
 func dsn(path string, o options, params url.Values) string {
-	params["_pragma"] = []string{
+	params["_pragma"] = append([]string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "foreign_keys(1)", "synchronous(FULL)",
 		fmt.Sprintf("cache_size(-%d)", o.cacheKiB),
 		"journal_size_limit(4194304)",
-	}
+	}, o.pragmas...)
 	if params.Get("mode") == "rw" {
 		params["_pragma"] = append(params["_pragma"], "journal_mode(WAL)")
 	}

@@ -14,6 +14,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/tidemark/tidemark/internal/sqlite"
@@ -44,7 +45,7 @@ type Catalog struct {
 
 // Open opens the catalog at path for writing and makes it, readable by this user only, where it is missing.
 func Open(ctx context.Context, path string) (*Catalog, error) {
-	db, err := sqlite.Open(ctx, path, schema, sqlite.Private(), sqlite.CacheKiB(cacheKiB))
+	db, err := sqlite.Open(ctx, path, schema, sqlite.Private(), sqlite.CacheKiB(cacheKiB), sqlite.TempInMemory())
 	if err != nil {
 		return nil, fmt.Errorf("the catalog: %w", hint(err))
 	}
@@ -123,8 +124,17 @@ func (c *Catalog) prepared(ctx context.Context, query string) (*sql.Stmt, error)
 	if other, ok := c.statements[query]; ok { // two at once
 		return other, s.Close()
 	}
-	c.statements[query] = s
+	more := maps.Clone(c.statements)
+	more[query] = s
+	c.statements = more
 	return s, nil
+}
+
+// preparedNow is the statements that are prepared; the map is never written to again.
+func (c *Catalog) preparedNow() map[string]*sql.Stmt {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.statements
 }
 
 // query runs a prepared statement and gives each row to scan. The one connection is free again when it returns, so what it reads

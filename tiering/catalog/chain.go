@@ -57,50 +57,52 @@ func (t *transaction) chain() (*chainHead, error) {
 	return t.head, nil
 }
 
+const auditColumns = 9
+
 // audit appends records to the log. Their Seq and Hash are set.
 func (t *transaction) audit(records ...AuditRecord) error {
 	head, err := t.chain()
 	if err != nil {
 		return err
 	}
+	values := make([]any, 0, len(records)*auditColumns)
 	for i := range records {
 		r := &records[i]
 		r.Seq = head.seq + 1
 		hash := recordHash(head.hash, r)
 		r.Hash = hex.EncodeToString(hash[:])
-		if err := t.insertRecord(r, hash); err != nil {
+		if values, err = t.appendRecordRow(values, r, hash); err != nil {
 			return fmt.Errorf("append to the audit log: %w", err)
 		}
 		head.seq, head.hash = r.Seq, hash
 	}
+	if err := t.insertRows("INSERT OR FAIL INTO audit", auditColumns, values); err != nil {
+		return fmt.Errorf("append to the audit log: %w", err)
+	}
 	return nil
 }
 
-func (t *transaction) insertRecord(r *AuditRecord, hash [sha256.Size]byte) error {
+func (t *transaction) appendRecordRow(values []any, r *AuditRecord, hash [sha256.Size]byte) ([]any, error) {
 	actor, err := t.actor(r.Actor)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	action, err := t.name(r.Action)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	archive, err := t.name(r.Archive)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = t.exec("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		r.Seq, r.Time.UnixNano(), actor, action, archive, []byte(r.Path), r.Reason, packDigest(r.Digest), hash[:])
-	return err
+	return append(values, r.Seq, r.Time.UnixNano(), actor, action, archive, []byte(r.Path), r.Reason, packDigest(r.Digest), hash[:]), nil
 }
 
 func (t *transaction) actor(a Actor) (int64, error) {
 	if id, ok := t.actors[a]; ok {
 		return id, nil
 	}
-	var id int64
-	err := t.row("INSERT INTO actor (user, command) VALUES (?, ?) ON CONFLICT (user, command) DO UPDATE SET user = user RETURNING id",
-		[]any{a.User, a.Command}, &id)
+	id, err := t.idOf("SELECT id FROM actor WHERE user = ? AND command = ?", "INSERT INTO actor (user, command) VALUES (?, ?)", a.User, a.Command)
 	if err != nil {
 		return 0, err
 	}

@@ -23,17 +23,19 @@ func (c *Catalog) CommitArchived(ctx context.Context, by Actor, now time.Time, o
 		if err != nil {
 			return err
 		}
+		records := make([]AuditRecord, len(ops))
 		for i, op := range ops {
 			objects[i] = archived(op, id+int64(i), now)
-			if err := t.supersede(&objects[i]); err != nil {
-				return err
-			}
-			if err := t.insert(&objects[i]); err != nil {
-				return fmt.Errorf("operation %d, %q: %w", op.ID, op.Path, err)
-			}
-			if err := t.audit(auditOf(by, now, "archive", &objects[i], reasons[i])); err != nil {
-				return err
-			}
+			records[i] = auditOf(by, now, "archive", &objects[i], reasons[i])
+		}
+		if err := t.insert(objects...); err != nil {
+			return err
+		}
+		if err := t.supersedeBefore(id); err != nil {
+			return err
+		}
+		if err := t.audit(records...); err != nil {
+			return err
 		}
 		return t.countArchived(ops)
 	})
@@ -59,13 +61,10 @@ func archived(op *Operation, id int64, now time.Time) Object {
 	}
 }
 
-// supersede is for the other versions of an object's file.
-func (t *transaction) supersede(o *Object) error {
-	host, err := t.name(o.Host)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec("UPDATE object SET state = 3 WHERE host = ? AND path = ? AND state IN (1, 2)", host, []byte(o.Path))
+// supersedeBefore is for the other versions of the files whose objects have ids from id on.
+func (t *transaction) supersedeBefore(id int64) error {
+	_, err := t.exec(`UPDATE OR FAIL object SET state = 3 FROM (SELECT id AS newer, host, path FROM object WHERE id >= ?) AS fresh
+		WHERE object.host = fresh.host AND object.path = fresh.path AND object.id < fresh.newer AND object.state IN (1, 2)`, id)
 	return err
 }
 
@@ -84,7 +83,7 @@ func (c *Catalog) CommitReleased(ctx context.Context, by Actor, now time.Time, o
 			if err != nil {
 				return err
 			}
-			n, err := t.exec("UPDATE object SET state = 2, leave = ?, released_at = ? WHERE id IN (SELECT value FROM json_each(?)) AND state = 1",
+			n, err := t.exec("UPDATE OR FAIL object SET state = 2, leave = ?, released_at = ? WHERE id IN (SELECT value FROM json_each(?)) AND state = 1",
 				code, packTime(now), list(objectIDs(some)))
 			if err != nil {
 				return err
@@ -93,12 +92,11 @@ func (c *Catalog) CommitReleased(ctx context.Context, by Actor, now time.Time, o
 				return t.notAs(some, Archived)
 			}
 		}
+		records := make([]AuditRecord, len(ops))
 		for i, op := range ops {
-			if err := t.audit(auditOfOperation(by, now, "release", op, reasons[i])); err != nil {
-				return err
-			}
+			records[i] = auditOfOperation(by, now, "release", op, reasons[i])
 		}
-		return nil
+		return t.audit(records...)
 	})
 	if err != nil {
 		return err
@@ -168,7 +166,7 @@ func (c *Catalog) CommitRestored(ctx context.Context, by Actor, now time.Time, o
 		if err := t.end(ops, Release, Purging); err != nil {
 			return err
 		}
-		n, err := t.exec("UPDATE object SET state = 1 WHERE id = ? AND state = 2", op.ObjectID)
+		n, err := t.exec("UPDATE OR FAIL object SET state = 1 WHERE id = ? AND state = 2", op.ObjectID)
 		if err != nil {
 			return err
 		}
@@ -185,8 +183,7 @@ func (c *Catalog) CommitRestored(ctx context.Context, by Actor, now time.Time, o
 }
 
 func (t *transaction) setHome(id int64, dev, ino uint64, mtime, ctime fsys.Time) error {
-	_, err := t.exec("UPDATE object SET dev = ?, ino = ?, mtime = ?, mtime_nsec = ?, ctime = ?, ctime_nsec = ? WHERE id = ?",
-		int64(dev), int64(ino), mtime.Sec, mtime.Nsec, ctime.Sec, ctime.Nsec, id)
+	_, err := t.exec("UPDATE object SET home = ? WHERE id = ?", packHome(home{dev, ino, mtime, ctime}), id)
 	return err
 }
 
@@ -200,7 +197,7 @@ func (c *Catalog) CommitRecalled(ctx context.Context, by Actor, now time.Time, o
 		if err := t.end(ops, Recall, Exchanging); err != nil {
 			return err
 		}
-		n, err := t.exec("UPDATE object SET state = 1, recalled_at = ?1, checked_at = ?1, bad = NULL WHERE id IN (SELECT value FROM json_each(?2)) AND state IN (1, 2)",
+		n, err := t.exec("UPDATE OR FAIL object SET state = 1, recalled_at = ?1, checked_at = ?1, bad = NULL WHERE id IN (SELECT value FROM json_each(?2)) AND state IN (1, 2)",
 			packTime(now), list(objectIDs(ops)))
 		if err != nil {
 			return err
@@ -208,15 +205,14 @@ func (c *Catalog) CommitRecalled(ctx context.Context, by Actor, now time.Time, o
 		if n != int64(len(ops)) {
 			return t.notAs(ops, Released)
 		}
-		for _, op := range ops {
+		records := make([]AuditRecord, len(ops))
+		for i, op := range ops {
 			if err := t.setHome(op.ObjectID, op.Dev, op.Ino, op.Mtime, op.Ctime); err != nil {
 				return err
 			}
-			if err := t.audit(auditOfOperation(by, now, "recall", op, "")); err != nil {
-				return err
-			}
+			records[i] = auditOfOperation(by, now, "recall", op, "")
 		}
-		return nil
+		return t.audit(records...)
 	})
 }
 
@@ -243,7 +239,7 @@ func (c *Catalog) CommitMended(ctx context.Context, by Actor, now time.Time, op 
 			return err
 		}
 		mended = mend(old, op, id, now)
-		if err := t.insert(&mended); err != nil {
+		if err := t.insert(mended); err != nil {
 			return err
 		}
 		return t.audit(auditOf(by, now, "mend", &mended, reason))

@@ -60,17 +60,20 @@ func (c *Catalog) loadKnown(ctx context.Context, k *Known, host string, from kno
 	if high != "" {
 		where, args = where+" AND path < ?", append(args, []byte(high))
 	}
-	var path sql.RawBytes
+	var path, packed sql.RawBytes
 	n := 0
-	err = c.query(ctx, fmt.Sprintf(`SELECT path, dev, ino, size, mtime, mtime_nsec, ctime, ctime_nsec, coalesce(recalled_at, 0), id
+	err = c.query(ctx, fmt.Sprintf(`SELECT path, home, size, coalesce(recalled_at, 0), id
 		FROM object INDEXED BY object_archived WHERE %s ORDER BY path, id LIMIT %d`, where, knownPage), args, func(rows *sql.Rows) error {
 		var f knownFile
-		var dev, ino int64
-		if err := rows.Scan(&path, &dev, &ino, &f.size, &f.mtime, &f.mtimeNsec, &f.ctime, &f.ctimeNsec, &f.recalled, &f.id); err != nil {
+		if err := rows.Scan(&path, &packed, &f.size, &f.recalled, &f.id); err != nil {
 			return err
 		}
-		f.ino = uint64(ino)
-		k.devices[uint64(dev)] = append(k.devices[uint64(dev)], f)
+		h, err := unpackHome(packed)
+		if err != nil {
+			return fmt.Errorf("object %d, %q: %w", f.id, path, err)
+		}
+		f.ino, f.mtime, f.mtimeNsec, f.ctime, f.ctimeNsec = h.ino, h.mtime.Sec, h.mtime.Nsec, h.ctime.Sec, h.ctime.Nsec
+		k.devices[h.dev] = append(k.devices[h.dev], f)
 		if n++; n == knownPage {
 			next = knownPlace{slices.Clone(path), f.id}
 		}

@@ -39,24 +39,35 @@ func objectName(host, path string, version int) string {
 	return "versions/" + strconv.Itoa(version) + "/" + host + "/" + path
 }
 
-const insertObject = `INSERT INTO object VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const objectColumns = 17
 
-// insert adds an object's row; its ID must be set.
-func (t *transaction) insert(o *Object) error {
+// insert adds objects, whose IDs must be set.
+func (t *transaction) insert(objects ...Object) error {
+	values := make([]any, 0, len(objects)*objectColumns)
+	for i := range objects {
+		var err error
+		if values, err = t.appendObjectRow(values, &objects[i]); err != nil {
+			return fmt.Errorf("the object %q: %w", objects[i].Object, err)
+		}
+	}
+	return t.insertRows("INSERT OR FAIL INTO object", objectColumns, values)
+}
+
+func (t *transaction) appendObjectRow(values []any, o *Object) ([]any, error) {
 	var names [3]int64
 	for i, text := range [...]string{o.Host, o.Archive, o.Policy} {
 		var err error
 		if names[i], err = t.name(text); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	state, err := packState(o.State)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	leave, err := packLeave(o.Leave)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var object, bad any
 	if o.Object != objectName(o.Host, o.Path, o.Version) {
@@ -65,10 +76,9 @@ func (t *transaction) insert(o *Object) error {
 	if o.Bad != "" {
 		bad = o.Bad
 	}
-	_, err = t.exec(insertObject, o.ID, names[0], []byte(o.Path), names[1], o.Version, object, state, leave, o.Size, o.Allocated,
-		packDigest(o.Digest), packAttributes(o.Attributes), names[2], o.Run, packTime(o.ArchivedAt), packTime(o.ReleasedAt), packTime(o.RecalledAt),
-		packTime(o.CheckedAt), bad, int64(o.Dev), int64(o.Ino), o.Mtime.Sec, o.Mtime.Nsec, o.Ctime.Sec, o.Ctime.Nsec)
-	return err
+	return append(values, o.ID, names[0], []byte(o.Path), names[1], o.Version, object, state, leave, o.Size,
+		packFacts(facts{o.Allocated, o.Run, o.Digest, o.Attributes}), names[2], packTime(o.ArchivedAt), packTime(o.ReleasedAt), packTime(o.RecalledAt),
+		packTime(o.CheckedAt), bad, packHome(home{o.Dev, o.Ino, o.Mtime, o.Ctime})), nil
 }
 
 // nextObject is the id for the next object.
@@ -77,37 +87,40 @@ func (t *transaction) nextObject() (id int64, err error) {
 	return id, err
 }
 
-const selectObject = `SELECT id, host, path, archive, version, object, state, leave, size, allocated, digest, attributes, policy, run,
-	archived_at, released_at, recalled_at, checked_at, bad, dev, ino, mtime, mtime_nsec, ctime, ctime_nsec FROM object `
+const selectObject = `SELECT id, host, path, archive, version, object, state, leave, size, facts, policy,
+	archived_at, released_at, recalled_at, checked_at, bad, home FROM object `
 
 // scanObject reads a row of selectObject. Its names are ids still, in ids.
 func scanObject(rows *sql.Rows) (o Object, ids objectNames, err error) {
-	var path, object, digest, attributes []byte
+	var path, object, factsPacked, homePacked []byte
 	var state, leave int
-	var archived, released, recalled, checked, dev, ino *int64
+	var archived, released, recalled, checked *int64
 	var bad *string
-	err = rows.Scan(&o.ID, &ids.host, &path, &ids.archive, &o.Version, &object, &state, &leave, &o.Size, &o.Allocated, &digest, &attributes,
-		&ids.policy, &o.Run, &archived, &released, &recalled, &checked, &bad, &dev, &ino, &o.Mtime.Sec, &o.Mtime.Nsec, &o.Ctime.Sec, &o.Ctime.Nsec)
+	err = rows.Scan(&o.ID, &ids.host, &path, &ids.archive, &o.Version, &object, &state, &leave, &o.Size, &factsPacked, &ids.policy,
+		&archived, &released, &recalled, &checked, &bad, &homePacked)
 	if err != nil {
 		return o, ids, err
 	}
 	o.Path, o.Object, ids.derived = string(path), string(object), object == nil
 	if state < 1 || state >= len(states) || leave < 0 || leave >= len(leaves) {
-		return o, ids, fmt.Errorf("object %d: %w: its state is %d and what is left %d", o.ID, ErrCorrupt, state, leave)
+		return o, ids, fmt.Errorf("object %d, %q: %w", o.ID, o.Path, errPacked)
 	}
 	o.State, o.Leave = states[state], leaves[leave]
 	o.ArchivedAt, o.ReleasedAt, o.RecalledAt, o.CheckedAt = unpackTime(archived), unpackTime(released), unpackTime(recalled), unpackTime(checked)
 	if bad != nil {
 		o.Bad = *bad
 	}
-	o.Dev, o.Ino = uint64(*dev), uint64(*ino)
-	if o.Digest, err = unpackDigest(digest); err == nil {
-		o.Attributes, err = unpackAttributes(attributes)
-	}
+	f, err := unpackFacts(factsPacked)
 	if err != nil {
-		err = fmt.Errorf("object %d, %q: %w: %w", o.ID, o.Path, ErrCorrupt, err)
+		return o, ids, fmt.Errorf("object %d, %q: %w", o.ID, o.Path, err)
 	}
-	return o, ids, err
+	h, err := unpackHome(homePacked)
+	if err != nil {
+		return o, ids, fmt.Errorf("object %d, %q: %w", o.ID, o.Path, err)
+	}
+	o.Allocated, o.Run, o.Digest, o.Attributes = f.allocated, f.run, f.digest, f.attributes
+	o.Dev, o.Ino, o.Mtime, o.Ctime = h.dev, h.ino, h.mtime, h.ctime
+	return o, ids, nil
 }
 
 type objectNames struct {

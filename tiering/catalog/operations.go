@@ -6,13 +6,9 @@ import (
 	"fmt"
 )
 
-const insertOperation = `INSERT INTO operation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const operationColumns = 5
 
-const updateOperation = `UPDATE operation SET phase = ?2, object_id = ?3, object = ?4, version = ?5, dev = ?6, ino = ?7, size = ?8,
-	mtime = ?9, mtime_nsec = ?10, ctime = ?11, ctime_nsec = ?12, digest = ?13, attributes = ?14, allocated = ?15 WHERE id = ?1`
-
-const selectOperations = `SELECT id, kind, phase, run, policy, archive, host, volume, path, leave, object_id, object, version, dev, ino, size,
-	mtime, mtime_nsec, ctime, ctime_nsec, digest, attributes, allocated, started FROM operation ORDER BY id`
+const selectOperations = "SELECT id, archive, kind, phase, rest FROM operation ORDER BY id"
 
 // Begin puts operations into the journal, before their first step, and gives them their ids.
 func (c *Catalog) Begin(ctx context.Context, ops []*Operation) error {
@@ -24,15 +20,11 @@ func (c *Catalog) Begin(ctx context.Context, ops []*Operation) error {
 		if err := t.row("SELECT seq FROM sqlite_sequence WHERE name = 'operation'", nil, &last); err != nil {
 			return err
 		}
+		values := make([]any, 0, len(ops)*operationColumns)
 		for i, op := range ops {
-			_, err := t.exec(insertOperation, last+1+int64(i), string(op.Kind), string(op.Phase), op.Run, op.Policy, op.Archive, op.Host,
-				[]byte(op.Volume), []byte(op.Path), string(op.Leave), op.ObjectID, []byte(op.Object), op.Version, int64(op.Dev), int64(op.Ino), op.Size,
-				op.Mtime.Sec, op.Mtime.Nsec, op.Ctime.Sec, op.Ctime.Nsec, op.Digest, packAttributes(op.Attributes), op.Allocated, packTime(op.Started))
-			if err != nil {
-				return fmt.Errorf("%s %q: %w", op.Kind, op.Path, err)
-			}
+			values = append(values, last+1+int64(i), op.Archive, string(op.Kind), string(op.Phase), packOperation(op))
 		}
-		return nil
+		return t.insertRows("INSERT OR FAIL INTO operation", operationColumns, values)
 	})
 	if err != nil {
 		return err
@@ -43,23 +35,25 @@ func (c *Catalog) Begin(ctx context.Context, ops []*Operation) error {
 	return nil
 }
 
-// Advance writes the phases that operations have come to, and what is known with them. Kind, policy, paths and the start stay.
+// Advance writes the phases that operations have come to, and what is known with them.
 func (c *Catalog) Advance(ctx context.Context, ops []*Operation) error {
 	if len(ops) == 0 {
 		return nil
 	}
 	return c.write(ctx, "advance operations", func(t *transaction) error {
-		for _, op := range ops {
-			n, err := t.exec(updateOperation, op.ID, string(op.Phase), op.ObjectID, []byte(op.Object), op.Version, int64(op.Dev), int64(op.Ino), op.Size,
-				op.Mtime.Sec, op.Mtime.Nsec, op.Ctime.Sec, op.Ctime.Nsec, op.Digest, packAttributes(op.Attributes), op.Allocated)
-			if err != nil {
-				return fmt.Errorf("operation %d, %s %q: %w", op.ID, op.Kind, op.Path, err)
-			}
-			if n == 0 {
-				return t.notInFlight(op)
-			}
+		var n int64
+		err := t.row("SELECT count(*) FROM operation WHERE id IN (SELECT value FROM json_each(?))", []any{list(operationIDs(ops))}, &n)
+		if err != nil {
+			return err
 		}
-		return nil
+		if n != int64(len(ops)) {
+			return notInFlight(ops)
+		}
+		values := make([]any, 0, len(ops)*operationColumns)
+		for _, op := range ops {
+			values = append(values, op.ID, op.Archive, string(op.Kind), string(op.Phase), packOperation(op))
+		}
+		return t.insertRows("INSERT OR REPLACE INTO operation", operationColumns, values)
 	})
 }
 
@@ -90,20 +84,14 @@ func (c *Catalog) Pending(ctx context.Context) ([]Operation, error) {
 
 func scanOperation(rows *sql.Rows) (Operation, error) {
 	var op Operation
-	var volume, path, object, attributes []byte
-	var dev, ino int64
-	var started *int64
-	err := rows.Scan(&op.ID, &op.Kind, &op.Phase, &op.Run, &op.Policy, &op.Archive, &op.Host, &volume, &path, &op.Leave, &op.ObjectID, &object,
-		&op.Version, &dev, &ino, &op.Size, &op.Mtime.Sec, &op.Mtime.Nsec, &op.Ctime.Sec, &op.Ctime.Nsec, &op.Digest, &attributes, &op.Allocated, &started)
-	if err != nil {
+	var rest []byte
+	if err := rows.Scan(&op.ID, &op.Archive, &op.Kind, &op.Phase, &rest); err != nil {
 		return op, err
 	}
-	op.Volume, op.Path, op.Object = string(volume), string(path), string(object)
-	op.Dev, op.Ino, op.Started = uint64(dev), uint64(ino), unpackTime(started)
-	if op.Attributes, err = unpackAttributes(attributes); err != nil {
-		err = fmt.Errorf("operation %d, %s %q: %w", op.ID, op.Kind, op.Path, err)
+	if err := unpackOperation(rest, &op); err != nil {
+		return op, fmt.Errorf("operation %d: %w", op.ID, err)
 	}
-	return op, err
+	return op, nil
 }
 
 // LastOperation is the highest id that was ever given; 0 before the first.
@@ -138,7 +126,7 @@ func (t *transaction) end(ops []*Operation, kind Kind, phase Phase) error {
 
 // advance brings operations from one phase to the next.
 func (t *transaction) advance(ops []*Operation, kind Kind, from, to Phase) error {
-	n, err := t.exec("UPDATE operation SET phase = ? WHERE id IN (SELECT value FROM json_each(?)) AND kind = ? AND phase = ?",
+	n, err := t.exec("UPDATE OR FAIL operation SET phase = ? WHERE id IN (SELECT value FROM json_each(?)) AND kind = ? AND phase = ?",
 		string(to), list(operationIDs(ops)), string(kind), string(from))
 	if err != nil {
 		return err
@@ -164,8 +152,8 @@ func (t *transaction) allOf(n int64, ops []*Operation, kind Kind, phase Phase) e
 	return fmt.Errorf("some of %d operations from %d on: %w: not all are in flight as %s in phase %s", len(ops), ops[0].ID, ErrState, kind, phase)
 }
 
-func (t *transaction) notInFlight(op *Operation) error {
-	return fmt.Errorf("operation %d, %s %q: %w: it is not in flight", op.ID, op.Kind, op.Path, ErrState)
+func notInFlight(ops []*Operation) error {
+	return fmt.Errorf("some of %d operations from %d on: %w: not all are in flight", len(ops), ops[0].ID, ErrState)
 }
 
 // inFlight is how many operations of an archive are in flight, and the lowest id of them.

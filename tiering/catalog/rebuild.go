@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -71,14 +72,17 @@ func (t *transaction) importObjects(archive string, objects []Object) error {
 	if err != nil {
 		return err
 	}
-	for i := range objects {
-		o := objects[i]
-		if o.Archive != archive {
-			return fmt.Errorf("the object %q is of %s", o.Object, o.Archive)
+	const batch = 1000
+	for some := range slices.Chunk(objects, batch) {
+		some = slices.Clone(some)
+		for i := range some {
+			if some[i].Archive != archive {
+				return fmt.Errorf("the object %q is of %s", some[i].Object, some[i].Archive)
+			}
+			some[i].ID, id = id, id+1
 		}
-		o.ID = id + int64(i)
-		if err := t.insert(&o); err != nil {
-			return fmt.Errorf("the object %q: %w", o.Object, err)
+		if err := t.insert(some...); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -6,7 +6,7 @@ package catalog
 // 64 bits of nanoseconds. Device and inode numbers keep their 64 bits, as signed ones. Paths are bytes.
 //
 // An object's path stands in its row and in one index, which is what a catalog of millions weighs; so its name in the archive, which
-// follows from host, path and version, is NULL where it does, digests and attributes are packed, and names stand once. The second index by
+// follows from host, path and version, is NULL where it does, what no statement asks for is packed, and names stand once. The second index by
 // path holds only what is archived but not released: selection reads it for each run.
 var schema = []string{objectSchema + operationSchema + auditSchema}
 
@@ -17,30 +17,22 @@ CREATE TABLE name ( -- of archives, hosts, policies, actions
 );
 CREATE TABLE object (
 	id          INTEGER PRIMARY KEY,
-	host        INTEGER NOT NULL REFERENCES name(id),
+	host        INTEGER NOT NULL,
 	path        BLOB NOT NULL,
-	archive     INTEGER NOT NULL REFERENCES name(id),
+	archive     INTEGER NOT NULL,
 	version     INTEGER NOT NULL,
 	object      BLOB, -- NULL: as host, path and version say
 	state       INTEGER NOT NULL, -- 1 archived, 2 released, 3 superseded, 4 disposed
 	leave       INTEGER NOT NULL, -- 0 none yet, 1 link, 2 nothing
 	size        INTEGER NOT NULL,
-	allocated   INTEGER NOT NULL,
-	digest      BLOB NOT NULL, -- see packDigest
-	attributes  BLOB NOT NULL, -- see packAttributes
-	policy      INTEGER NOT NULL REFERENCES name(id),
-	run         INTEGER NOT NULL,
+	facts       BLOB NOT NULL, -- what never changes: see packFacts
+	policy      INTEGER NOT NULL,
 	archived_at INTEGER,
 	released_at INTEGER,
 	recalled_at INTEGER,
 	checked_at  INTEGER,
 	bad         TEXT, -- NULL: not known to be
-	dev         INTEGER NOT NULL,
-	ino         INTEGER NOT NULL,
-	mtime       INTEGER NOT NULL,
-	mtime_nsec  INTEGER NOT NULL,
-	ctime       INTEGER NOT NULL,
-	ctime_nsec  INTEGER NOT NULL
+	home        BLOB NOT NULL -- the copy at home: see packHome
 );
 CREATE UNIQUE INDEX object_path ON object (host, path, archive, version);
 CREATE UNIQUE INDEX object_named ON object (archive, object) WHERE object IS NOT NULL;
@@ -51,30 +43,11 @@ CREATE INDEX object_bad ON object (archive) WHERE bad IS NOT NULL;
 
 const operationSchema = `
 CREATE TABLE operation (
-	id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice
-	kind       TEXT NOT NULL,
-	phase      TEXT NOT NULL,
-	run        INTEGER NOT NULL,
-	policy     TEXT NOT NULL,
-	archive    TEXT NOT NULL,
-	host       TEXT NOT NULL,
-	volume     BLOB NOT NULL,
-	path       BLOB NOT NULL,
-	leave      TEXT NOT NULL,
-	object_id  INTEGER NOT NULL,
-	object     BLOB NOT NULL,
-	version    INTEGER NOT NULL,
-	dev        INTEGER NOT NULL,
-	ino        INTEGER NOT NULL,
-	size       INTEGER NOT NULL,
-	mtime      INTEGER NOT NULL,
-	mtime_nsec INTEGER NOT NULL,
-	ctime      INTEGER NOT NULL,
-	ctime_nsec INTEGER NOT NULL,
-	digest     TEXT NOT NULL,
-	attributes BLOB NOT NULL,
-	allocated  INTEGER NOT NULL,
-	started    INTEGER
+	id      INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice
+	archive TEXT NOT NULL,
+	kind    TEXT NOT NULL,
+	phase   TEXT NOT NULL,
+	rest    BLOB NOT NULL -- all else: see packOperation
 );
 INSERT INTO sqlite_sequence (name, seq) VALUES ('operation', 0);
 CREATE TABLE hold (
@@ -113,21 +86,18 @@ CREATE TABLE actor (
 CREATE TABLE audit (
 	seq     INTEGER PRIMARY KEY,
 	time    INTEGER NOT NULL,
-	actor   INTEGER NOT NULL REFERENCES actor(id),
-	action  INTEGER NOT NULL REFERENCES name(id),
-	archive INTEGER NOT NULL REFERENCES name(id),
+	actor   INTEGER NOT NULL,
+	action  INTEGER NOT NULL,
+	archive INTEGER NOT NULL,
 	path    BLOB NOT NULL,
 	reason  TEXT NOT NULL,
 	digest  BLOB NOT NULL, -- see packDigest
 	hash    BLOB NOT NULL  -- see recordHash
 );
-CREATE TRIGGER audit_appends BEFORE INSERT ON audit WHEN new.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit) BEGIN
-	SELECT RAISE(ABORT, 'the audit log only grows at its end');
-END;
 CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN
-	SELECT RAISE(ABORT, 'the audit log is never shortened');
+	SELECT RAISE(FAIL, 'the audit log is never shortened');
 END;
 CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN
-	SELECT RAISE(ABORT, 'the audit log is never changed');
+	SELECT RAISE(FAIL, 'the audit log is never changed');
 END;
 `

@@ -163,6 +163,9 @@ func (m *Mover) Close() error {
 	return errors.Join(errs...)
 }
 
+// SetRun says to which run what follows belongs.
+func (m *Mover) SetRun(id int64) { m.opt.Run = id }
+
 // PrivateDir is ours on every volume and archive: trash, staging, the lock. Scans leave it out.
 const PrivateDir = ".tidemark"
 
