@@ -69,7 +69,7 @@ func readersOf(home fsys.Attributes) (readers, bool) {
 		users: map[uint32]uint16{}, groups: map[uint32]uint16{},
 	}
 	value, ok := home.Xattrs[XattrAccess]
-	if !ok {
+	if !ok || home.Mode&0o070 == 0 { // where the mask is empty Linux looks at no ACL: those it names are like all others
 		return r, true
 	}
 	acl, err := ParseACL(value)
@@ -94,7 +94,7 @@ func readersOf(home fsys.Attributes) (readers, bool) {
 	return r, true
 }
 
-// access is a mode, and an ACL if it takes one.
+// access is a mode, and an ACL if it takes one. Its mask masks nothing, and is never empty (see readersOf).
 func (r readers) access(gid uint32) access {
 	plain := r.plain()
 	if !plain.narrowed {
@@ -102,18 +102,15 @@ func (r readers) access(gid uint32) access {
 		return plain
 	}
 	acl := ACL{{TagUserObj, r.owner, 0}}
-	mask := r.group
 	for _, id := range slices.Sorted(maps.Keys(r.users)) {
 		acl = append(acl, Entry{TagUser, r.users[id], id})
-		mask |= r.users[id]
 	}
 	acl = append(acl, Entry{TagGroupObj, r.group, 0})
 	for _, id := range slices.Sorted(maps.Keys(r.groups)) {
 		acl = append(acl, Entry{TagGroup, r.groups[id], id})
-		mask |= r.groups[id]
 	}
-	acl = append(acl, Entry{TagMask, mask, 0}, Entry{TagOther, r.other, 0})
-	return access{gid: gid, mode: uint32(r.owner)<<6 | uint32(mask)<<3 | uint32(r.other), acl: acl}
+	acl = append(acl, Entry{TagMask, readSearch, 0}, Entry{TagOther, r.other, 0})
+	return access{gid: gid, mode: uint32(r.owner)<<6 | readSearch<<3 | uint32(r.other), acl: acl}
 }
 
 // plain is the widest plain mode that gives nobody more; it is narrowed where somebody gets less. We do not know who is in which

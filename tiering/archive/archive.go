@@ -29,6 +29,8 @@ var (
 	ErrOther = errors.New("another archive")
 	// ErrNewer says that an archive was made by a newer Tidemark.
 	ErrNewer = errors.New("made by a newer version of tidemark")
+	// ErrObstructed says that an object of the same version is in the way of a directory: what was a file is a directory now.
+	ErrObstructed = errors.New("an object is in the way of a directory")
 	// ErrReadOnly says that an archive is on a filesystem that is mounted read-only.
 	ErrReadOnly = errors.New("read-only")
 )
@@ -131,7 +133,7 @@ func (a *Archive) SameFilesystemAsParent() (bool, error) {
 // Present fails when the archive is there no more: after a lazy unmount, or when its medium is gone, every object would look
 // lost.
 func (a *Archive) Present() error {
-	marker, err := readMarker(a.Root)
+	marker, err := readMarker(a.Root, fsys.File.DropCache)
 	if err != nil {
 		return fmt.Errorf("archive %q at %s is gone: is it still mounted? %w", a.Name, a.Path, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/tidemark/tidemark/internal/fsys"
 )
@@ -75,7 +76,8 @@ func (a *Archive) Narrowed() []string {
 
 // ObjectDir opens the directory for an object and gives the object's name in it, making the directories that are missing. On the
 // first use in a run, each directory on the way gets the access of its home (see DirectoryAccess), and the attributes of that home are
-// recorded with the next Append. Sync makes the new directories durable. Close the directory; it is the caller's own.
+// recorded with the next Append. Sync makes the new directories durable. Close the directory; it is the caller's own. home must
+// call no method of the archive. ErrObstructed: take the next version.
 func (a *Archive) ObjectDir(ctx context.Context, home Home, host, p string, version int) (dir fsys.Dir, name string, err error) {
 	if err := ValidHost(host); err != nil {
 		return nil, "", err
@@ -149,6 +151,9 @@ func (a *Archive) settleOne(home Home, host string, l level) error {
 		want = directoryAccess(attributes)
 	}
 	dir, err := a.makeOne(l.path)
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
+		return fmt.Errorf("%w: %w", ErrObstructed, err)
+	}
 	if err != nil {
 		return err
 	}

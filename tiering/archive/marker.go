@@ -49,8 +49,9 @@ type Can struct {
 // mostMarker bounds what is read of a marker, in bytes.
 const mostMarker = 1 << 20
 
-// readMarker reads the marker below an archive's directory; fs.ErrNotExist where there is none.
-func readMarker(root fsys.Dir) (Marker, error) {
+// readMarker reads the marker below an archive's directory, after doing something with the open file; fs.ErrNotExist where there is
+// none.
+func readMarker(root fsys.Dir, first ...func(fsys.File) error) (Marker, error) {
 	dir, err := root.OpenDir(own)
 	if err != nil {
 		return Marker{}, err
@@ -61,6 +62,11 @@ func readMarker(root fsys.Dir) (Marker, error) {
 		return Marker{}, err
 	}
 	defer file.Close()
+	for _, do := range first {
+		if err := do(file); err != nil && !errors.Is(err, fsys.ErrUnsupported) {
+			return Marker{}, err
+		}
+	}
 	text, err := io.ReadAll(io.NewSectionReader(file, 0, mostMarker))
 	if err != nil {
 		return Marker{}, fmt.Errorf("read %s/%s: %w", own, markerAt, err)
