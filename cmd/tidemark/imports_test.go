@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"planner/csvinput":     {"planner/forecast"},
 	"planner/forecast":     {},
 	"planner/report":       {"internal/volume", "planner", "planner/forecast"},
+	"tiering":              {"internal/line", "internal/volume", "tiering/catalog", "tiering/selection"},
 	"internal/volume":      {},
 	"internal/line":        {"internal/volume"},
 	"internal/sqlite":      {},
@@ -51,6 +52,7 @@ var onlyIn = map[string]string{
 	"modernc.org/sqlite":                       "internal/sqlite",
 	"github.com/influxdata/line-protocol/":     "internal/line",
 	"github.com/goccy/go-yaml":                 "config",
+	"github.com/robfig/cron/":                  "tiering",
 }
 
 type goPackage struct {
