@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"tiering/policy":       {"internal/fsys"},
 	"tiering/scan":         {"internal/fsys", "tiering/policy"},
 	"tiering/selection":    {"internal/fsys", "tiering/policy"},
+	"tiering":              {"internal/line", "internal/volume", "tiering/catalog", "tiering/selection"},
 	"internal/volume":      {},
 	"internal/line":        {"internal/volume"},
 	"internal/sqlite":      {},
@@ -59,6 +60,7 @@ var onlyIn = map[string]string{
 	"github.com/influxdata/line-protocol/":     "internal/line",
 	"github.com/goccy/go-yaml":                 "config",
 	"github.com/expr-lang/expr":                "tiering/policy",
+	"github.com/robfig/cron/":                  "tiering",
 }
 
 type goPackage struct {
