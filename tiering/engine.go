@@ -43,7 +43,7 @@ type Policy struct {
 	KeepRecalled  time.Duration
 	MostBytes     int64   // of a run; 0: no limit
 	MostFiles     int64   // of a run; 0: no limit
-	Bandwidth     int64 // bytes a second, copied or read back; 0: no limit
+	Bandwidth     int64   // bytes a second, copied or read back; 0: no limit
 	Window        *Window // when it may run; nil: always
 	Enforce       bool
 	ExportedLinks bool
@@ -121,14 +121,16 @@ func (e *Engine) ArchiveVolume(name string) (ArchiveVolume, error) {
 
 // A Refusal is why nothing was begun: the configuration or the state of the host forbids it.
 type Refusal struct {
-	Why  string
-	Hint string // what to do
+	Why   string
+	Hint  string // what to do
+	Cause error  // nil: the refusal is its own
 }
 
 func (r *Refusal) Error() string { return r.Why }
+func (r *Refusal) Unwrap() error { return r.Cause }
 
 func refuse(hint, format string, args ...any) error {
-	return &Refusal{fmt.Sprintf(format, args...), hint}
+	return &Refusal{Why: fmt.Sprintf(format, args...), Hint: hint}
 }
 
 // openArchive opens an archive and sees that the catalog knows all that it knows.
@@ -267,7 +269,7 @@ func (e *Engine) moverFor(volume string, a *archive.Archive, change func(*mover.
 	}
 	m, err := mover.New(o)
 	if errors.Is(err, fsys.ErrLocked) {
-		return nil, refuse("wait until it has ended", "another tidemark is at work on %s", volume)
+		return nil, &Refusal{Why: "another tidemark is at work on " + volume, Hint: "wait until it has ended", Cause: err}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, refuse("is it mounted?", "volume %s: %v", volume, err)

@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
+	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/tiering/archive"
 	"github.com/tidemark/tidemark/tiering/catalog"
 	"github.com/tidemark/tidemark/tiering/mover"
@@ -199,3 +201,6 @@ func (e *Engine) moverWaiting(ctx context.Context, volume string, a *archive.Arc
 		}
 	}
 }
+
+// waitForTurn is how often a recall asks whether a run has given way.
+const waitForTurn = 100 * time.Millisecond

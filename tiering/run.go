@@ -27,7 +27,7 @@ type Report struct {
 	Run       int64
 	Policy    string
 	Triggered bool
-	Reason    string // why it ran, or did not
+	Reason    string         // why it ran, or did not
 	Plan      selection.Plan // without its files
 
 	FilesArchived, BytesArchived int64

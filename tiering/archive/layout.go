@@ -74,3 +74,15 @@ func (a *Archive) OpenObject(object string) (fsys.File, error) {
 	defer dir.Close()
 	return dir.Open(name)
 }
+
+// HomeOf is the host and the absolute path at home of an object, by its name.
+func HomeOf(object string) (host, file string, ok bool) {
+	tree, rest, _ := strings.Cut(object, "/")
+	if tree == "versions" {
+		_, rest, _ = strings.Cut(rest, "/")
+	} else if tree != "data" {
+		return "", "", false
+	}
+	host, file, ok = strings.Cut(rest, "/")
+	return host, "/" + file, ok && host != "" && file != ""
+}

@@ -39,6 +39,6 @@ type Item struct {
 	// Archived says that an unchanged copy is in the archive already: only the release is left to do.
 	Archived bool   `json:"archived,omitempty"`
 	ObjectID int64  `json:"object_id,omitempty"` // of that copy
-	Rank     int    `json:"rank"` // from 1
+	Rank     int    `json:"rank"`                // from 1
 	Reason   string `json:"reason"`
 }
