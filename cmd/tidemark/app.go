@@ -17,7 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tidemark/tidemark/config"
-	"github.com/tidemark/tidemark/planner/report"
+	"github.com/tidemark/tidemark/internal/table"
 )
 
 // version is set by the linker.
@@ -240,7 +240,7 @@ func (p *program) sayError(err error) {
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") { // of several errors each has its own
 		if line != "" {
-			p.say("%s", report.Printable(line)) // a server's words, or a file's name, must not move the cursor
+			p.say("%s", table.Printable(line)) // a server's words, or a file's name, must not move the cursor
 		}
 	}
 	var f *fault
