@@ -67,6 +67,8 @@ type runner struct {
 	archive *archive.Archive
 	mover   *mover.Mover
 	run_    catalog.Run
+	// onlyArchive leaves the files at home.
+	onlyArchive bool
 
 	mu     sync.Mutex // guards what follows
 	report Report
@@ -249,7 +251,7 @@ func (r *runner) over() bool {
 // moveBatch archives and releases one batch. Its purge waits in the background, so that the next batch can go on.
 func (r *runner) moveBatch(ctx context.Context, items []selection.Item, trash *tickets, purges *sync.WaitGroup) error {
 	candidates, err := r.archiveBatch(ctx, items)
-	if err != nil || len(candidates) == 0 {
+	if err != nil || len(candidates) == 0 || r.onlyArchive {
 		return err
 	}
 	trash.take(len(candidates))
