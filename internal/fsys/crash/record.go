@@ -16,8 +16,9 @@ type key struct {
 type record struct {
 	time    fsys.Time
 	names   []change
-	made    *inode // what the change made, as it was then
-	ino     uint64 // whose attributes changed; 0 for a change of names, or when they are durable already
+	inodes  []uint64 // whose names these are: their ctime moves with them
+	made    *inode   // what the change made, as it was then
+	ino     uint64   // whose attributes changed; 0 for a change of names, or when they are durable already
 	attrs   attrs
 	byWrite bool      // attributes changed only by writing
 	after   []*record // changes of the same names and inodes, on which this one stands
@@ -48,6 +49,9 @@ func (m *mount) add(r *record, inodes ...uint64) *record {
 	for _, k := range keys {
 		r.standsOn(m.last[k])
 		m.last[k] = r
+	}
+	if len(r.names) > 0 {
+		r.inodes = inodes
 	}
 	m.log = append(m.log, r)
 	return r
@@ -114,8 +118,13 @@ func (r *record) apply(disk map[uint64]*inode) {
 		} else {
 			at.entries[c.name] = c.ino
 		}
-		if later(r.time, at.mtime) {
+		if later(r.time, at.ctime) {
 			at.mtime, at.ctime = r.time, r.time
+		}
+	}
+	for _, ino := range r.inodes {
+		if i := disk[ino]; i != nil && later(r.time, i.ctime) {
+			i.ctime = r.time
 		}
 	}
 }

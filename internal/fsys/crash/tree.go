@@ -101,17 +101,17 @@ func (f *FS) Content(path string) ([]byte, error) {
 
 // Entry is what a dump says about one path.
 type Entry struct {
-	Ino          uint64
-	Mode         uint32 // with the kind of file
-	Nlink        uint64
-	UID, GID     uint32
-	Size         int64
-	Atime, Mtime fsys.Time
-	Flags        uint32
-	Project      uint32
-	Target       string            // of a symlink
-	Content      string            // of a file: a digest that does not depend on where holes are
-	Xattrs       map[string]string // none is nil
+	Ino                 uint64
+	Mode                uint32 // with the kind of file
+	Nlink               uint64
+	UID, GID            uint32
+	Size                int64
+	Atime, Mtime, Ctime fsys.Time
+	Flags               uint32
+	Project             uint32
+	Target              string            // of a symlink
+	Content             string            // of a file: a digest that does not depend on where holes are
+	Xattrs              map[string]string // none is nil
 }
 
 // Dump is all at and below a path, by full path. Other mounts are not entered.
@@ -130,7 +130,7 @@ func (f *FS) Dump(path string) (map[string]Entry, error) {
 func (m *mount) dump(i *inode, path string, all map[string]Entry) {
 	info := i.info(m)
 	e := Entry{
-		Ino: info.Ino, Mode: info.Mode, Nlink: info.Nlink, UID: info.UID, GID: info.GID, Size: info.Size, Atime: info.Atime, Mtime: info.Mtime,
+		Ino: info.Ino, Mode: info.Mode, Nlink: info.Nlink, UID: info.UID, GID: info.GID, Size: info.Size, Atime: info.Atime, Mtime: info.Mtime, Ctime: info.Ctime,
 		Flags: i.flags, Project: i.project, Target: i.target,
 	}
 	if i.isRegular() {
