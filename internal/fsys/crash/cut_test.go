@@ -383,7 +383,7 @@ func TestAllIsDeadAfterACut(t *testing.T) {
 	}
 	must(t, lock.Close())
 	d = dirAt(t, next, "/m")
-	if lock, err = d.Lock("lock"); err != nil {
+	if _, err = d.Lock("lock"); err != nil {
 		t.Errorf("the lock lives on: %v", err)
 	}
 	_, err = d.OpenReadWrite("a")
@@ -421,6 +421,19 @@ func TestFailedSyncLosesContent(t *testing.T) {
 	must(t, file.Sync())
 	if got := shape(t, f.Cut(0, 0), "/m"); got != "a=agd0" {
 		t.Errorf("written again and synced: %s", got)
+	}
+}
+
+func TestWrittenAgainAfterAFailedSync(t *testing.T) {
+	f := crash.New(crash.Mount{Path: "/m"})
+	file := create(t, dirAt(t, f, "/m"), "a", "first")
+	file.(interface{ LoseUnsynced(bool) }).LoseUnsynced(true)
+	_, err := file.WriteAt([]byte("second"), 0)
+	must(t, err)
+	must(t, file.Sync())
+	must(t, file.DropCache())
+	if content, err := f.Content("/m/a"); err != nil || string(content) != "second" {
+		t.Errorf("%q, %v", content, err)
 	}
 }
 
