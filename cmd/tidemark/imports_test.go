@@ -41,6 +41,8 @@ var arrows = map[string][]string{
 	"internal/influxtest":  {},
 	"internal/mounttest":   {},
 	"internal/fsys":        {},
+	"internal/fsys/crash":  {"internal/fsys"},
+	"internal/fsys/fault":  {"internal/fsys"},
 	"tiering/digest":       {},
 	"tiering/catalog":      {"internal/fsys", "internal/sqlite"},
 	"tiering/archive":      {"internal/fsys", "tiering/catalog", "tiering/digest"},
@@ -49,7 +51,9 @@ var arrows = map[string][]string{
 }
 
 // mayTest are the packages that only tests may import.
-var mayTest = []string{"internal/historytest", "internal/influxtest", "internal/mounttest"}
+var mayTest = []string{
+	"internal/fsys/crash", "internal/fsys/fault", "internal/historytest", "internal/influxtest", "internal/mounttest",
+}
 
 // onlyIn names, for libraries that touch the world, the one package that imports them.
 var onlyIn = map[string]string{
