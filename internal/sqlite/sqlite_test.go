@@ -104,7 +104,7 @@ func TestSchemaOfAnotherVersionIsRefused(t *testing.T) {
 
 func TestDurableAtEveryCommit(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "test.db"), two)
-	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"} {
+	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "recursive_triggers": "1", "busy_timeout": "10000"} {
 		if got := pragma(t, db, name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
