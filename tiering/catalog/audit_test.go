@@ -237,7 +237,7 @@ func TestTamperingWithTheAuditLog(t *testing.T) {
 		"a later one than was noted": {"DELETE FROM audit WHERE seq > 3", 4, "cut off"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := fresh(t)
+			c := inMemory(t)
 			someRecords(t, c)
 			seq, hash, err := c.AuditHead(t.Context())
 			must(t, err)

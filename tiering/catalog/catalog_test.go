@@ -25,6 +25,16 @@ func fresh(t testing.TB) *Catalog {
 	return open(t, filepath.Join(t.TempDir(), "tiering", "catalog.db"))
 }
 
+func inMemory(t testing.TB) *Catalog {
+	t.Helper()
+	c, err := OpenInMemory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
