@@ -65,7 +65,9 @@ func TestACLsThatTheKernelRefuses(t *testing.T) {
 	must(t, os.WriteFile(file, nil, 0o600))
 	valid := archive.ACL{{Tag: archive.TagUserObj, Perm: 7}, {Tag: archive.TagUser, Perm: 7, ID: 9}, {Tag: archive.TagGroupObj, Perm: 5}, {Tag: archive.TagMask}, {Tag: archive.TagOther, Perm: 5}}
 	without := func(i int) archive.ACL { return append(append(archive.ACL{}, valid[:i]...), valid[i+1:]...) }
-	with := func(e archive.Entry) archive.ACL { return append(append(append(archive.ACL{}, valid[:2]...), e), valid[2:]...) }
+	with := func(e archive.Entry) archive.ACL {
+		return append(append(append(archive.ACL{}, valid[:2]...), e), valid[2:]...)
+	}
 	for name, value := range map[string][]byte{
 		"valid":             valid.Format(),
 		"no owner":          without(0).Format(),

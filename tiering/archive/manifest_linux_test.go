@@ -22,12 +22,10 @@ import (
 	"github.com/tidemark/tidemark/tiering/catalog"
 )
 
-// inDirectory is an archive in a directory of the test's: nothing in it becomes immutable.
-func inDirectory(t *testing.T) *archive.Archive {
+// inMemory is an archive where a sync costs nothing.
+func inMemory(t *testing.T) *archive.Archive {
 	t.Helper()
-	path := t.TempDir()
-	must(t, os.Chmod(path, 0o755))
-	return initialise(t, path)
+	return initialise(t, mount(t, "tmpfs"))
 }
 
 // reading is what a manifest says.
@@ -89,7 +87,7 @@ func everything() []archive.Record {
 }
 
 func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
-	a := inDirectory(t)
+	a := inMemory(t)
 	records := everything()
 	must(t, a.Append(t.Context(), records[:2]))
 	must(t, a.Append(t.Context(), nil))
@@ -109,7 +107,7 @@ func TestRecordsAreReadAsTheyWereWritten(t *testing.T) {
 
 // The README of an archive says how a person checks a line.
 func TestALineIsCheckedByHandAsTheReadmeSays(t *testing.T) {
-	a := inDirectory(t)
+	a := inMemory(t)
 	must(t, a.Append(t.Context(), everything()))
 	readme, err := os.ReadFile(a.Path + "/README.txt")
 	must(t, err)
@@ -147,7 +145,7 @@ func commandOf(t *testing.T, readme, word string) string {
 }
 
 func TestAManifestTornAtEveryByte(t *testing.T) {
-	a := inDirectory(t)
+	a := inMemory(t)
 	path := manifestOf(a, "alpha")
 	records := everything()[:3]
 	must(t, a.Append(t.Context(), records[:2]))
@@ -190,7 +188,7 @@ func TestAManifestTornAtEveryByte(t *testing.T) {
 }
 
 func TestDamagedLinesAreNamedAndSkipped(t *testing.T) {
-	a := inDirectory(t)
+	a := inMemory(t)
 	path := manifestOf(a, "alpha")
 	records := everything()
 	must(t, a.Append(t.Context(), records))
@@ -221,7 +219,7 @@ func TestDamagedLinesAreNamedAndSkipped(t *testing.T) {
 }
 
 func TestTwoWritersAtOnce(t *testing.T) {
-	a := inDirectory(t)
+	a := inMemory(t)
 	const writers, batches, size = 4, 25, 20
 	var wait sync.WaitGroup
 	for w := range writers {
@@ -259,7 +257,7 @@ func TestTwoWritersAtOnce(t *testing.T) {
 }
 
 func TestWaitingForTheLockEndsWithItsContext(t *testing.T) {
-	a := inDirectory(t)
+	a := inMemory(t)
 	dir, err := a.Root.OpenDir(".tidemark")
 	must(t, err)
 	defer dir.Close()
@@ -277,7 +275,7 @@ func TestWaitingForTheLockEndsWithItsContext(t *testing.T) {
 }
 
 func TestLastOperationReadsTheEnd(t *testing.T) {
-	a := inDirectory(t)
+	a := inMemory(t)
 	if last, err := a.LastOperation("alpha"); last != 0 || err != nil {
 		t.Errorf("without a manifest: %d, %v", last, err)
 	}
@@ -305,7 +303,7 @@ func TestLastOperationReadsTheEnd(t *testing.T) {
 }
 
 func TestDirectoriesAreRecordedWithTheNextAppend(t *testing.T) {
-	a := inDirectory(t)
+	a := inMemory(t)
 	home := func(dir string) (fsys.Attributes, error) {
 		return fsys.Attributes{UID: uint32(len(dir)), Mode: 0o2775, Xattrs: map[string][]byte{"user.dir": []byte(dir)}}, nil
 	}
