@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"planner/report":       {"internal/volume", "planner", "planner/forecast"},
 	"tiering/policy":       {"internal/fsys"},
 	"tiering/scan":         {"internal/fsys", "tiering/policy"},
-	"tiering/selection":    {"internal/fsys", "tiering/policy"},
+	"tiering/selection":    {"internal/fsys", "tiering/policy", "tiering/scan"},
 	"internal/volume":      {},
 	"internal/line":        {"internal/volume"},
 	"internal/sqlite":      {},
