@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"tiering/scan":         {"internal/fsys", "tiering/policy"},
 	"tiering/selection":    {"internal/fsys", "tiering/policy"},
 	"tiering":              {"internal/line", "internal/volume", "tiering/catalog", "tiering/selection"},
+	"tiering/selection":    {"internal/fsys", "tiering/policy", "tiering/scan"},
 	"internal/volume":      {},
 	"internal/line":        {"internal/volume"},
 	"internal/sqlite":      {},

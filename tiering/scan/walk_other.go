@@ -1,0 +1,16 @@
+//go:build !linux
+
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+type handle struct{}
+
+// Walk needs Linux.
+func Walk(context.Context, Options, Visit) (Result, error) {
+	return Result{}, fmt.Errorf("scan: %w on this platform", errors.ErrUnsupported)
+}
