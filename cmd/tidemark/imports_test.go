@@ -17,7 +17,7 @@ const module = "github.com/tidemark/tidemark"
 var arrows = map[string][]string{
 	"cmd/tidemark": {
 		"agent", "agent/hostdisk", "agent/shipper", "config", "internal/history", "internal/influx", "internal/line",
-		"internal/outbox", "internal/volume", "planner", "planner/csvinput", "planner/forecast", "planner/report",
+		"internal/outbox", "internal/volume", "planner", "planner/csvinput", "planner/forecast", "planner/report", "tiering",
 	},
 	"config":               {},
 	"agent":                {"internal/line", "internal/volume"},
