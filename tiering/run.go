@@ -117,7 +117,11 @@ func (r *runner) options(o *mover.Options, v ArchiveVolume) {
 // planFor is the plan that was handed over, if it is of this policy, or a new one.
 func (e *Engine) planFor(ctx context.Context, p Policy, opt RunOptions) (*selection.Plan, error) {
 	if opt.Plan == nil {
-		return e.plan(ctx, p)
+		v, err := e.preview(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		return &v.Plan, e.recordScan(ctx, p, v)
 	}
 	plan := opt.Plan
 	if plan.Policy != p.Name || plan.Fingerprint != p.Fingerprint || plan.Host != e.opt.Host || plan.Volume != p.Volume || plan.Archive != p.Archive {

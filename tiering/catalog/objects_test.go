@@ -303,18 +303,18 @@ func TestTotals(t *testing.T) {
 func TestKnown(t *testing.T) {
 	c := fresh(t)
 	objects := []Object{
-		{Path: "/srv/a", Dev: 1, Ino: 10, Size: 5, Mtime: fsys.Time{Sec: -1, Nsec: 2}, Ctime: fsys.Time{Sec: 3, Nsec: 4}, RecalledAt: noon},
+		{Path: "/srv/a", Dev: 1, Ino: 1e6, Size: 5, Mtime: fsys.Time{Sec: -1, Nsec: 2}, Ctime: fsys.Time{Sec: 3, Nsec: 4}, RecalledAt: noon},
 		{Path: "/srv/b", Dev: 1, Ino: 1<<64 - 1, Size: 6},
-		{Path: "/srv/c", Dev: 2, Ino: 10, Size: 7},
-		{Path: "/srv/c", Dev: 2, Ino: 10, Size: 8, Archive: "attic"}, // newer
-		{Path: "/srv/d", Dev: 1, Ino: 11, State: Released},
-		{Path: "/srv/e", Dev: 1, Ino: 12, State: Superseded},
-		{Path: "/srv0", Dev: 1, Ino: 13},
-		{Path: "/srv", Dev: 1, Ino: 14},
-		{Path: "/srv/f", Dev: 1, Ino: 15, Host: "web-2"},
+		{Path: "/srv/c", Dev: 2, Ino: 2e6, Size: 7},
+		{Path: "/srv/c", Dev: 3, Ino: 2e6, Size: 8, Archive: "attic"}, // newer, and after a reboot
+		{Path: "/srv/d", Dev: 1, Ino: 11e6, State: Released},
+		{Path: "/srv/e", Dev: 1, Ino: 12e6, State: Superseded},
+		{Path: "/srv0", Dev: 1, Ino: 13e6},
+		{Path: "/srv", Dev: 1, Ino: 14e6},
+		{Path: "/srv/f", Dev: 1, Ino: 15e6, Host: "web-2"},
 	}
 	for i := range knownPage + 5 { // over a page
-		objects = append(objects, Object{Path: fmt.Sprintf("/srv/many/%06d", i), Dev: 3, Ino: uint64(i), Size: int64(i)})
+		objects = append(objects, Object{Path: fmt.Sprintf("/srv/many/%06d", i), Dev: 3, Ino: uint64(i + 1), Size: int64(i)})
 	}
 	put(t, c, objects...)
 	k, err := c.ArchivedUnder(t.Context(), "web-1", "/srv")
@@ -322,23 +322,23 @@ func TestKnown(t *testing.T) {
 	if k.Len() != 4+knownPage+5 {
 		t.Errorf("%d files are known", k.Len())
 	}
-	mtime, ctime, size, recalled, id, ok := k.Lookup(1, 10)
+	mtime, ctime, size, recalled, id, ok := k.Lookup(1e6)
 	if mtime != objects[0].Mtime || ctime != objects[0].Ctime || size != 5 || !recalled.Equal(noon) || id != 1 || !ok {
 		t.Errorf("%v %v %d %v %d %t", mtime, ctime, size, recalled, id, ok)
 	}
-	if _, _, size, recalled, _, ok := k.Lookup(1, 1<<64-1); !ok || size != 6 || !recalled.IsZero() {
+	if _, _, size, recalled, _, ok := k.Lookup(1<<64 - 1); !ok || size != 6 || !recalled.IsZero() {
 		t.Errorf("the highest inode: %d %v %t", size, recalled, ok)
 	}
-	if _, _, size, _, _, ok := k.Lookup(2, 10); !ok || size != 8 {
+	if _, _, size, _, _, ok := k.Lookup(2e6); !ok || size != 8 {
 		t.Errorf("of two archives: %d %t", size, ok)
 	}
 	for i := range knownPage + 5 {
-		if _, _, size, _, _, ok := k.Lookup(3, uint64(i)); !ok || size != int64(i) {
+		if _, _, size, _, _, ok := k.Lookup(uint64(i + 1)); !ok || size != int64(i) {
 			t.Fatalf("file %d: %d, %t", i, size, ok)
 		}
 	}
-	for _, miss := range [][2]uint64{{1, 11}, {1, 12}, {1, 13}, {1, 14}, {1, 15}, {2, 11}, {4, 10}, {1, 0}} {
-		if _, _, _, _, id, ok := k.Lookup(miss[0], miss[1]); ok {
+	for _, miss := range []uint64{11e6, 12e6, 13e6, 14e6, 15e6, 0} {
+		if _, _, _, _, id, ok := k.Lookup(miss); ok {
 			t.Errorf("%v is known as object %d", miss, id)
 		}
 	}

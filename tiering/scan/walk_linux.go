@@ -105,13 +105,26 @@ func (w *walk) begin() (Atimes, error) {
 		w.mount = about.Mnt_id
 	}
 	w.stack = []*work{{dir: w.root}}
+	return atimesOf(&usage), nil
+}
+
+func atimesOf(usage *unix.Statfs_t) Atimes {
 	switch {
 	case usage.Flags&unix.ST_NOATIME != 0:
-		return NoAtime, nil
+		return NoAtime
 	case usage.Flags&unix.ST_RELATIME != 0:
-		return RelAtime, nil
+		return RelAtime
 	}
-	return StrictAtime, nil
+	return StrictAtime
+}
+
+// MountTrust is the trust in the atimes of a mount without looking at its files: whether something has read everything is not in it.
+func MountTrust(path string) (Trust, error) {
+	var usage unix.Statfs_t
+	if err := unix.Statfs(path, &usage); err != nil {
+		return Trust{}, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return AtimeTrust(atimesOf(&usage), &Spread{}, &Spread{}), nil
 }
 
 // canOpen says early what an old kernel lacks.
