@@ -94,6 +94,7 @@ func TestTextKnowsWhereItsCharactersStand(t *testing.T) {
 		"space around":          {"where: \"\\t  idle > 1 \\n\"", "", 4, 16},
 		"spaces before":         {"where: '  idle > dais '", "dais", 4, 26},
 		"blank lines":           {"where: |\n\n\n          idle > dais", "dais", 7, 18},
+		"a deeper first":        {"where: |2\n             idle >\n          dais", "dais", 6, 11},
 		"an indicator":          {"where: |2\n          idle > 1", ">", 5, 16},
 		"escapes: the whole":    {`where: "idle\u0020> dais(9)"`, "dais", 4, 16},
 		"a folded block: whole": {"where: >\n          idle > 1 &&\n          dais(9)", "dais", 4, 16},
@@ -190,6 +191,24 @@ func TestShowKeepsTextsThatYAMLCouldMisread(t *testing.T) {
 		}
 		if p := again.Policies[0]; p.Where.Value != where || p.Name != "true" || p.Volume != "/srv/# a" || again.Archives[0].Path != "/mnt/a: b" {
 			t.Errorf("%q is shown as\n%s\nwhich is read as %q", where, &shown, p.Where.Value)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	for _, tc := range []struct {
+		written string
+		among   []string
+		want    string
+	}{
+		{"hots", []string{"holds", "host"}, "host"}, // letters that change places
+		{"abcd", []string{"abcdef", "abcdeg"}, "abcdef"},
+		{"abcd", []string{"abce", "abcf"}, "abce"},
+		{"Vault", []string{"vault", "vaults"}, "vault"},
+		{"xyz", []string{"vault", "archive"}, ""},
+	} {
+		if got := Nearest(tc.written, tc.among); got != tc.want {
+			t.Errorf("%q among %q is %q, want %q", tc.written, tc.among, got, tc.want)
 		}
 	}
 }

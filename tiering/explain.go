@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/tidemark/tidemark/tiering/policy"
+	"github.com/tidemark/tidemark/tiering/scan"
 )
 
 // Explanation is what one policy says about one file, and which clause decided.
@@ -13,14 +14,14 @@ type Explanation struct {
 	Policy  string
 	Verdict policy.Verdict
 	Clauses []policy.Clause // of the rule
-	Trust   string          // which time idle goes by, and why
+	Trust   scan.Trust      // which time idle goes by; what only a whole scan shows (a backup that read everything) is not in it
 }
 
 // Explain says what every policy whose volume holds a file makes of it. Without one it is a Refusal.
 func (e *Engine) Explain(ctx context.Context, path string) ([]Explanation, error) {
 	var all []Explanation
 	for _, p := range e.opt.Policies {
-		if !within(path, p.Volume) {
+		if !within(path, p.Volume) || path == p.Volume {
 			continue
 		}
 		x, err := e.explain(ctx, p, path)
@@ -36,18 +37,23 @@ func (e *Engine) Explain(ctx context.Context, path string) ([]Explanation, error
 }
 
 func (e *Engine) explain(ctx context.Context, p Policy, path string) (Explanation, error) {
-	dir, err := e.opt.FS.OpenRoot(filepath.Dir(path))
+	volume, err := e.opt.FS.OpenRoot(p.Volume)
 	if err != nil {
 		return Explanation{}, err
 	}
-	defer dir.Close()
-	info, err := dir.StatName(filepath.Base(path))
+	defer volume.Close()
+	f, err := lookAt(volume, p.Volume, path)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("%s: %w", filepath.Clean(path), err)
+	}
+	judge, _, err := e.judge(ctx, p, e.opt.Now())
 	if err != nil {
 		return Explanation{}, err
 	}
-	known, err := e.opt.Catalog.ArchivedUnder(ctx, e.opt.Host, filepath.Dir(path))
+	trust, err := scan.MountTrust(p.Volume)
 	if err != nil {
 		return Explanation{}, err
 	}
-	return Explanation{}, fmt.Errorf("not yet: %v %v", info, known)
+	judge.Moment.Atime = trust.Atime
+	return Explanation{Policy: p.Name, Verdict: judge.Decide(f), Clauses: p.Rule.Explain(f, judge.Moment), Trust: trust}, nil
 }

@@ -47,7 +47,7 @@ func (e *Engine) guard(ctx context.Context, p Policy, a *archive.Archive) error 
 
 // guards are what a run depends on beside its archive. Of a volume that is not there nothing else is said.
 func (e *Engine) guards(ctx context.Context, p Policy, a *archive.Archive) []Finding {
-	info, usage, err := e.lookAt(p.Volume)
+	info, usage, err := e.lookAtVolume(p.Volume)
 	if err != nil {
 		return []Finding{{"volume " + p.Volume + " is there", err}}
 	}
@@ -68,7 +68,7 @@ func (e *Engine) guards(ctx context.Context, p Policy, a *archive.Archive) []Fin
 	}
 }
 
-func (e *Engine) lookAt(volume string) (fsys.Info, fsys.Usage, error) {
+func (e *Engine) lookAtVolume(volume string) (fsys.Info, fsys.Usage, error) {
 	dir, err := e.opt.FS.OpenRoot(volume)
 	if err != nil {
 		return fsys.Info{}, fsys.Usage{}, refuse("is it mounted? else correct the policy's volume", "volume %s: %v", volume, err)

@@ -3,19 +3,199 @@ package tiering
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
 
+	"github.com/tidemark/tidemark/internal/fsys"
+	"github.com/tidemark/tidemark/tiering/catalog"
+	"github.com/tidemark/tidemark/tiering/policy"
+	"github.com/tidemark/tidemark/tiering/scan"
 	"github.com/tidemark/tidemark/tiering/selection"
 )
 
+// Preview is what a policy would do now, and what its volume looks like.
+type Preview struct {
+	Plan selection.Plan
+	// Skipped are the first of the files that the rule takes but that are left alone, with why; SkippedFiles how many there are.
+	Skipped      []selection.Skip
+	SkippedFiles int64
+	Scan         scan.Result
+	Ahead        []selection.Horizon // what the policy could move by then; nil where that can't be said
+	Unreadable   []Trouble           // the first of what could not be read
+}
+
+// mostTroubles is how many of the files that were left alone a preview names.
+const mostTroubles = 1000
+
 // Preview is the plan that a run would execute now. It changes nothing.
-func (e *Engine) Preview(ctx context.Context, name string) (*selection.Plan, error) {
+func (e *Engine) Preview(ctx context.Context, name string) (*Preview, error) {
 	p, err := e.Policy(name)
 	if err != nil {
 		return nil, err
 	}
-	return e.plan(ctx, p)
+	return e.preview(ctx, p)
 }
 
-func (e *Engine) plan(ctx context.Context, p Policy) (*selection.Plan, error) {
-	return nil, errors.New("not yet")
+// preview scans a policy's volume and selects.
+func (e *Engine) preview(ctx context.Context, p Policy) (*Preview, error) {
+	now := e.opt.Now()
+	volume, err := e.opt.FS.OpenRoot(p.Volume)
+	if err != nil {
+		return nil, refuse("is it mounted? else correct the policy's volume", "volume %s: %v", p.Volume, err)
+	}
+	defer volume.Close()
+	judge, known, err := e.judge(ctx, p, now)
+	if err != nil {
+		return nil, err
+	}
+	v := &Preview{}
+	workers := 2 * runtime.GOMAXPROCS(0)
+	collector := selection.NewCollector(judge, p.Order, workers)
+	e.progress.begin(now, "scanning", 0, 0)
+	v.Scan, err = scan.Walk(ctx, scan.Options{
+		Path: p.Volume, Now: now, Excludes: p.Exclude, Workers: workers, Progress: e.progress.set,
+		Error: func(path string, err error) {
+			if len(v.Unreadable) < mostTroubles {
+				v.Unreadable = append(v.Unreadable, Trouble{path, err.Error()})
+			}
+		},
+	}, collector.Visit)
+	e.progress.end()
+	if err != nil {
+		return nil, fmt.Errorf("scan %s: %w", p.Volume, err)
+	}
+	candidates, err := collector.Candidates(v.Scan.Trust.Atime)
+	if err != nil {
+		return nil, err
+	}
+	v.Skipped, v.Ahead = candidates.Skipped(mostTroubles), candidates.Ahead()
+	v.SkippedFiles = int64(len(v.Skipped))
+	return v, e.selectInto(ctx, p, v, candidates, known, volume)
+}
+
+// selectInto makes the plan.
+func (e *Engine) selectInto(ctx context.Context, p Policy, v *Preview, candidates *selection.Candidates, known *catalog.Known, volume fsys.Dir) error {
+	usage, err := volume.StatFS()
+	if err != nil {
+		return fmt.Errorf("volume %s: %w", p.Volume, err)
+	}
+	used := usage.Total - usage.Free
+	plan, skips, err := candidates.Select(selection.Request{
+		Used: used, Usable: used + usage.Available, Stop: p.StopBelow, MaxFiles: p.MostFiles, MaxBytes: p.MostBytes,
+		Look: func(path string) (*policy.File, error) { return lookAt(volume, p.Volume, path) },
+	})
+	if err != nil {
+		return err
+	}
+	v.Skipped = append(v.Skipped, skips...)
+	v.SkippedFiles += int64(len(skips))
+	for i := range plan.Files {
+		if it := &plan.Files[i]; it.Archived {
+			_, _, _, _, it.ObjectID, _ = known.Lookup(it.Ino)
+		}
+	}
+	plan.Version, plan.Policy, plan.Fingerprint, plan.Host = 1, p.Name, p.Fingerprint, e.opt.Host
+	plan.Volume, plan.Archive, plan.Made = p.Volume, p.Archive, e.opt.Now()
+	plan.Triggered, plan.Reason, err = e.triggered(ctx, p, usage)
+	v.Plan = plan
+	return err
+}
+
+// lookAt is a file on a volume as it is now.
+func lookAt(volume fsys.Dir, root, path string) (*policy.File, error) {
+	rel, err := filepath.Rel(root, filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := volume.OpenDir(rel)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	info, err := dir.StatName(filepath.Base(path))
+	if err != nil {
+		return nil, err
+	}
+	f := policy.FileAt(path, info)
+	f.Xattr = func(name string) (string, error) { return xattrOf(volume, rel, filepath.Base(path), name) }
+	return f, nil
+}
+
+// xattrOf reads one extended attribute; "" where there is none.
+func xattrOf(volume fsys.Dir, rel, name, attribute string) (string, error) {
+	dir, err := volume.OpenDir(rel)
+	if err != nil {
+		return "", err
+	}
+	defer dir.Close()
+	f, err := dir.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	all, err := f.Xattrs()
+	if errors.Is(err, fsys.ErrUnsupported) {
+		return "", nil
+	}
+	return string(all[attribute]), err
+}
+
+// judge is the policy's, with the holds and the archived copies as they are now.
+func (e *Engine) judge(ctx context.Context, p Policy, now time.Time) (*policy.Judge, *catalog.Known, error) {
+	holds, err := e.holds(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := e.opt.Catalog.ArchivedUnder(ctx, e.opt.Host, p.Volume)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := policy.NewNames()
+	return &policy.Judge{
+		Rule: p.Rule, Volume: p.Volume, Excludes: p.Exclude, KeepRecalled: p.KeepRecalled,
+		Held: func(path string) (string, bool) {
+			h, held := holds.Match(path)
+			return h.Case, held
+		},
+		Known: func(f *policy.File) policy.Copy {
+			mtime, ctime, size, recalledAt, _, ok := known.Lookup(f.Ino)
+			if !ok || mtime != f.Mtime || ctime != f.Ctime || size != f.Size {
+				return policy.Copy{}
+			}
+			return policy.Copy{Archived: true, RecalledAt: recalledAt}
+		},
+		Moment: policy.Moment{Now: now, Owner: names.Owner, Group: names.Group},
+	}, known, nil
+}
+
+// triggered says whether a policy has something to do.
+func (e *Engine) triggered(ctx context.Context, p Policy, usage fsys.Usage) (bool, string, error) {
+	level := selection.Level{Used: usage.Used()}
+	marks := selection.Marks{Above: p.StartAbove, FullWithin: p.FullWithin.Hours() / 24, Below: p.StopBelow}
+	last, ok, err := e.opt.Catalog.LastRun(ctx, p.Name)
+	if err != nil {
+		return false, "", err
+	}
+	level.Unfinished = ok && last.Insufficient
+	noDate := ""
+	if p.FullWithin > 0 && e.opt.Outlook != nil {
+		in, known, why, err := e.opt.Outlook.FullWithin(ctx, p.Volume, e.opt.Now())
+		switch {
+		case err != nil:
+			e.opt.Log.Warn("the outlook can't be asked: only the use counts", "volume", p.Volume, "error", err)
+			noDate = "; its outlook can't be asked"
+		case known:
+			days := in.Hours() / 24
+			level.FullIn = &days
+		default:
+			noDate = "; it has no date: " + why
+		}
+	}
+	yes, reason := selection.Trigger(level, marks)
+	if !yes {
+		reason += noDate
+	}
+	return yes, reason, nil
 }

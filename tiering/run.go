@@ -67,6 +67,8 @@ type runner struct {
 	archive *archive.Archive
 	mover   *mover.Mover
 	run_    catalog.Run
+	// onlyArchive leaves the files at home.
+	onlyArchive bool
 
 	mu     sync.Mutex // guards what follows
 	report Report
@@ -115,7 +117,11 @@ func (r *runner) options(o *mover.Options, v ArchiveVolume) {
 // planFor is the plan that was handed over, if it is of this policy, or a new one.
 func (e *Engine) planFor(ctx context.Context, p Policy, opt RunOptions) (*selection.Plan, error) {
 	if opt.Plan == nil {
-		return e.plan(ctx, p)
+		v, err := e.preview(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		return &v.Plan, e.recordScan(ctx, p, v)
 	}
 	plan := opt.Plan
 	if plan.Policy != p.Name || plan.Fingerprint != p.Fingerprint || plan.Host != e.opt.Host || plan.Volume != p.Volume || plan.Archive != p.Archive {
@@ -249,7 +255,7 @@ func (r *runner) over() bool {
 // moveBatch archives and releases one batch. Its purge waits in the background, so that the next batch can go on.
 func (r *runner) moveBatch(ctx context.Context, items []selection.Item, trash *tickets, purges *sync.WaitGroup) error {
 	candidates, err := r.archiveBatch(ctx, items)
-	if err != nil || len(candidates) == 0 {
+	if err != nil || len(candidates) == 0 || r.onlyArchive {
 		return err
 	}
 	trash.take(len(candidates))

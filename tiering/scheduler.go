@@ -81,7 +81,7 @@ func (s *Scheduler) repeat(ctx context.Context, j Job) {
 			continue
 		}
 		if next.IsZero() || now.Before(next) {
-			asked = later(asked, now)
+			asked = now
 			continue
 		}
 		select {
@@ -94,15 +94,8 @@ func (s *Scheduler) repeat(ctx context.Context, j Job) {
 		default:
 			s.log.Warn("skipped: the run before still goes on", "job", j.Name, "since", began.UTC())
 		}
-		asked, next = now, j.Schedule.Next(later(now, next))
+		asked, next = now, j.Schedule.Next(now)
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // sleep waits until next, but no longer than until the clock should be looked at; false when ctx has ended.

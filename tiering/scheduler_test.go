@@ -170,6 +170,9 @@ func TestSuspendedHostCatchesUpOnce(t *testing.T) {
 	if len(j.lines) != 2 || !strings.HasPrefix(j.lines[0], "a 03 02:30:") || j.lines[1] != "a 03 03:00:00" {
 		t.Errorf("it did %q, want one run within %s of waking and the next on time", j.lines, longestSleep)
 	}
+	if j.log.Len() > 0 {
+		t.Errorf("what fell due meanwhile was more than once: %s", &j.log)
+	}
 }
 
 func TestClockSetBack(t *testing.T) {

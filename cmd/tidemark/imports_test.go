@@ -20,20 +20,24 @@ var arrows = map[string][]string{
 		"internal/fsys", "internal/outbox", "internal/table", "internal/volume", "planner", "planner/csvinput", "planner/forecast", "planner/report",
 		"tiering", "tiering/archive", "tiering/catalog", "tiering/mover", "tiering/policy", "tiering/report", "tiering/selection",
 	},
-	"config":               {},
-	"agent":                {"internal/line", "internal/volume"},
-	"agent/hostdisk":       {"internal/line", "internal/volume"},
-	"agent/shipper":        {"internal/influx", "internal/outbox"},
-	"planner":              {"internal/line", "internal/volume", "planner/csvinput", "planner/forecast"},
-	"planner/csvinput":     {"planner/forecast"},
-	"planner/forecast":     {},
-	"planner/report":       {"internal/table", "internal/volume", "planner", "planner/forecast"},
-	"tiering/policy":       {"internal/fsys"},
-	"tiering/scan":         {"internal/fsys", "tiering/policy"},
-	"tiering/selection":    {"internal/fsys", "tiering/policy"},
-	"tiering":              {"internal/line", "internal/volume", "tiering/catalog", "tiering/selection"},
-	"tiering/report":       {"internal/fsys", "internal/table", "tiering", "tiering/catalog", "tiering/mover", "tiering/policy", "tiering/selection"},
+	"config":           {},
+	"agent":            {"internal/line", "internal/volume"},
+	"agent/hostdisk":   {"internal/line", "internal/volume"},
+	"agent/shipper":    {"internal/influx", "internal/outbox"},
+	"planner":          {"internal/line", "internal/volume", "planner/csvinput", "planner/forecast"},
+	"planner/csvinput": {"planner/forecast"},
+	"planner/forecast": {},
+	"planner/report":   {"internal/table", "internal/volume", "planner", "planner/forecast"},
+	"tiering/policy":   {"internal/fsys"},
+	"tiering/scan":     {"internal/fsys", "tiering/policy"},
+	"tiering": {
+		"internal/fsys", "internal/line", "internal/volume", "tiering/archive", "tiering/catalog", "tiering/mover", "tiering/policy", "tiering/scan",
+		"tiering/selection",
+	},
+	"tiering/mover":        {"internal/fsys", "tiering/archive", "tiering/catalog", "tiering/digest", "tiering/selection"},
+	"tiering/report":       {"internal/table", "tiering", "tiering/catalog", "tiering/mover", "tiering/scan", "tiering/selection"},
 	"internal/table":       {},
+	"tiering/selection":    {"internal/fsys", "tiering/policy", "tiering/scan"},
 	"internal/volume":      {},
 	"internal/line":        {"internal/volume"},
 	"internal/sqlite":      {},
@@ -44,6 +48,8 @@ var arrows = map[string][]string{
 	"internal/influxtest":  {},
 	"internal/mounttest":   {},
 	"internal/fsys":        {},
+	"internal/fsys/crash":  {"internal/fsys"},
+	"internal/fsys/fault":  {"internal/fsys"},
 	"tiering/digest":       {},
 	"tiering/catalog":      {"internal/fsys", "internal/sqlite"},
 	"tiering/archive":      {"internal/fsys", "tiering/catalog", "tiering/digest"},
@@ -52,7 +58,9 @@ var arrows = map[string][]string{
 }
 
 // mayTest are the packages that only tests may import.
-var mayTest = []string{"internal/historytest", "internal/influxtest", "internal/mounttest"}
+var mayTest = []string{
+	"internal/fsys/crash", "internal/fsys/fault", "internal/historytest", "internal/influxtest", "internal/mounttest",
+}
 
 // onlyIn names, for libraries that touch the world, the one package that imports them.
 var onlyIn = map[string]string{

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tidemark/tidemark/config"
+	"github.com/tidemark/tidemark/internal/table"
 	"github.com/tidemark/tidemark/tiering"
 	"github.com/tidemark/tidemark/tiering/report"
 )
@@ -135,11 +136,13 @@ func (p *program) policyPreview(ctx *cli.Context) error {
 		return err
 	}
 	stop := p.showProgress(t.Engine)
-	plan, err := t.Preview(ctx.Context, of.Name)
+	v, err := t.Preview(ctx.Context, of.Name)
 	stop()
 	if err != nil {
 		return err
 	}
+	p.tellUnreadable(v)
+	plan := &v.Plan
 	if plan.Insufficient {
 		p.say("%s", report.Insufficient(plan))
 	}
@@ -151,11 +154,24 @@ func (p *program) policyPreview(ctx *cli.Context) error {
 	}
 	switch ctx.String("format") {
 	case "json":
-		return report.PlanJSON(p.stdout, plan, rows)
+		return report.PlanJSON(p.stdout, v, rows)
 	case "csv":
 		return report.PlanCSV(p.stdout, plan, rows)
 	}
-	return report.Plan(p.stdout, plan, rows)
+	return report.Plan(p.stdout, v, rows)
+}
+
+// unreadableShown is how much of what could not be read people are told of.
+const unreadableShown = 5
+
+// tellUnreadable says what a scan could not read, and so cannot be moved.
+func (p *program) tellUnreadable(v *tiering.Preview) {
+	for _, t := range v.Unreadable[:min(len(v.Unreadable), unreadableShown)] {
+		p.say("warning: not read: %s: %s", table.Printable(t.Path), table.Printable(t.Reason))
+	}
+	if n := v.Scan.Errors - unreadableShown; n > 0 {
+		p.say("warning: and %d more were not read", n)
+	}
 }
 
 // policyNamed reads what policy commands share.

@@ -13,12 +13,9 @@ import (
 	"github.com/tidemark/tidemark/agent/shipper"
 	"github.com/tidemark/tidemark/config"
 	"github.com/tidemark/tidemark/internal/influx"
-	"github.com/tidemark/tidemark/internal/line"
-	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/tiering"
 	"github.com/tidemark/tidemark/tiering/catalog"
 	"github.com/tidemark/tidemark/tiering/report"
-	"github.com/tidemark/tidemark/tiering/selection"
 )
 
 func (p *program) tierdCommand() *cli.Command {
@@ -175,25 +172,17 @@ func (d *tierDaemon) policy(ctx context.Context, of tiering.Policy) error {
 
 // preview tells what a policy would do, to the log and to the boards.
 func (d *tierDaemon) preview(ctx context.Context, of tiering.Policy) error {
-	plan, err := d.t.Preview(ctx, of.Name)
+	v, err := d.t.Preview(ctx, of.Name)
 	if err != nil {
 		return err
 	}
+	plan := &v.Plan
 	d.p.log.Info("a policy was previewed: it has no enforce: true", "policy", of.Name, "triggered", plan.Triggered, "reason", plan.Reason,
-		"files", len(plan.Files), "files_eligible", plan.EligibleN, "bytes_eligible", plan.Eligible, "insufficient", plan.Insufficient)
-	if d.t.points != nil {
-		if err := d.t.points.record(ctx, eligiblePoints(d.cfg, plan)); err != nil {
-			return err
-		}
-	}
+		"files", len(plan.Files), "files_eligible", plan.EligibleN, "bytes_eligible", plan.Eligible, "insufficient", plan.Insufficient,
+		"unreadable", v.Scan.Errors)
+	err = d.t.RecordPreview(ctx, of.Name, v)
 	d.after(ctx)
-	return nil
-}
-
-// eligiblePoints are the rows of a preview.
-func eligiblePoints(cfg *config.Config, plan *selection.Plan) []line.Point {
-	now := []tiering.Eligible{{Days: 0, Bytes: plan.Eligible, Files: plan.EligibleN}}
-	return tiering.EligiblePoints(volume.ID{Host: plan.Host, Path: plan.Volume}, plan.Policy, now, cfg.Tags, plan.Made)
+	return err
 }
 
 // verify reads objects back within the limits of the configuration.
@@ -217,8 +206,12 @@ func (d *tierDaemon) verify(ctx context.Context) error {
 	return err
 }
 
-// after tells the journal the head of the audit log, so that nobody can write the log anew unnoticed, and wakes the shipper.
+// after tells the boards how the archives are and the journal the head of the audit log, so that nobody can write the log anew
+// unnoticed, and wakes the shipper.
 func (d *tierDaemon) after(ctx context.Context) {
+	if err := d.t.RecordArchives(ctx); err != nil && ctx.Err() == nil {
+		d.p.log.Warn("the archives cannot be told of", "error", err)
+	}
 	seq, hash, err := d.t.catalog.AuditHead(context.WithoutCancel(ctx))
 	if err != nil {
 		d.p.log.Warn("the audit log cannot be read", "error", err)

@@ -34,17 +34,6 @@ const (
 	causeConfiguration = "configuration"
 )
 
-// checkTexts compiles the texts that the configuration only keeps, so that what is wrong with them is told among its other problems.
-func (p *program) checkTexts(cfg *config.Config) []config.Problem {
-	c := &compiler{cfg: cfg, now: p.now()}
-	for i := range cfg.Policies {
-		c.policy(i)
-	}
-	c.schedule(cfg.Tiering.Verify.Schedule)
-	c.holds()
-	return c.problems
-}
-
 // compiler turns the configuration of tiering into the engine's own values and gathers what is wrong.
 type compiler struct {
 	cfg      *config.Config

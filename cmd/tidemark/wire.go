@@ -25,7 +25,7 @@ import (
 // config reads the configuration once a run.
 func (p *program) config(ctx *cli.Context) (*config.Config, error) {
 	return readOrInterrupt(ctx.Context, func() (*config.Config, error) {
-		return config.Load(ctx.String("config"), p.getenv, p.checkTexts)
+		return config.Load(ctx.String("config"), p.getenv, p.checks()...)
 	})
 }
 

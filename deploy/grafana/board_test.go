@@ -16,11 +16,34 @@ import (
 	"github.com/tidemark/tidemark/internal/influxtest"
 	"github.com/tidemark/tidemark/internal/line"
 	"github.com/tidemark/tidemark/internal/volume"
+	"github.com/tidemark/tidemark/tiering"
+	"github.com/tidemark/tidemark/tiering/catalog"
+	"github.com/tidemark/tidemark/tiering/selection"
 )
 
 func TestMain(m *testing.M) { os.Exit(influxtest.Main(m)) }
 
-const boardFile = "dashboards/tidemark-fleet.json"
+// shipped is a board: its uid is its file's name.
+type shipped struct {
+	uid, to   string // to: how its time range ends
+	variables []string
+	columns   func(query string) []string // that the test of a query looks at
+}
+
+func allShipped() []shipped {
+	return []shipped{
+		{
+			"tidemark-fleet", "now+90d", // else no forecast would show
+			[]string{"datasource", "bucket", "forecast_bucket", "host", "volume_host", "volume_path"},
+			func(query string) []string { return expectations[query].columns },
+		},
+		{
+			"tidemark-tiering", "now",
+			[]string{"datasource", "bucket", "host", "policy", "archive"},
+			func(query string) []string { return tieringExpectations[query].columns },
+		},
+	}
+}
 
 // board is what the tests read of a classic dashboard.
 type board struct {
@@ -78,9 +101,9 @@ func (o override) has(property string) bool {
 	})
 }
 
-func read(t *testing.T) (board, []byte) {
+func read(t *testing.T, uid string) (board, []byte) {
 	t.Helper()
-	b, err := os.ReadFile(boardFile)
+	b, err := os.ReadFile("dashboards/" + uid + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +141,13 @@ func model() map[string][]string {
 			"method", "reason",
 		}, planned...),
 	}
-	for _, p := range []line.Point{line.DiskPoint(volume.Sample{}), line.VolumePoint(volume.Sample{})} {
+	points := []line.Point{
+		line.DiskPoint(volume.Sample{}), line.VolumePoint(volume.Sample{}),
+		tiering.RunPoint(selection.Plan{}, catalog.Run{}, nil), tiering.ArchivePoint(tiering.ArchiveUse{OldestCheck: now}, nil, now),
+	}
+	points = append(points, tiering.AgePoints(volume.ID{}, []tiering.AgeBucket{{}}, nil, now)...)
+	points = append(points, tiering.EligiblePoints(volume.ID{}, "", []tiering.Eligible{{}}, nil, now)...)
+	for _, p := range points {
 		for _, f := range p.Fields {
 			m[p.Measurement] = append(m[p.Measurement], f.Key)
 		}
@@ -136,9 +165,18 @@ var (
 )
 
 func TestQueriesKeepToTheDataModel(t *testing.T) {
-	d, _ := read(t)
+	for _, b := range allShipped() {
+		t.Run(b.uid, func(t *testing.T) {
+			d, _ := read(t, b.uid)
+			keepsToTheDataModel(t, d)
+		})
+	}
+}
+
+func keepsToTheDataModel(t *testing.T, d board) {
+	t.Helper()
 	known := model()
-	made := []string{"row", "_value"} // columns that queries make
+	made := []string{"row", "checked", "_value"} // columns that queries make, or every one has
 	for name, query := range d.queries() {
 		var allowed []string
 		for _, m := range measurementNames.FindAllStringSubmatch(query, -1) {
@@ -156,8 +194,10 @@ func TestQueriesKeepToTheDataModel(t *testing.T) {
 				t.Errorf("%s: its measurements have no field or tag %q", name, f[1])
 			}
 		}
-		if strings.Count(query, "${host") != strings.Count(query, "r.host =~ /^(?:${host:regex})$/") {
-			t.Errorf("%s: hosts must be matched whole", name)
+		for _, v := range []string{"host", "policy", "archive"} {
+			if strings.Count(query, "${"+v) != strings.Count(query, "r."+v+" =~ /^(?:${"+v+":regex})$/") {
+				t.Errorf("%s: %s must be matched whole", name, v)
+			}
 		}
 		if found := unportable.FindString(query); found != "" {
 			t.Errorf("%s: %s does not run on every InfluxDB", name, found)
@@ -168,8 +208,19 @@ func TestQueriesKeepToTheDataModel(t *testing.T) {
 	}
 }
 
-func TestBoardIsWellFormed(t *testing.T) {
-	d, raw := read(t)
+func TestBoardsAreWellFormed(t *testing.T) {
+	for _, b := range allShipped() {
+		t.Run(b.uid, func(t *testing.T) {
+			d, raw := read(t, b.uid)
+			b.isWellFormed(t, d, raw)
+			b.hasItsVariables(t, d)
+			b.hasItsPanels(t, d)
+		})
+	}
+}
+
+func (b shipped) isWellFormed(t *testing.T, d board, raw []byte) {
+	t.Helper()
 	var top map[string]any
 	if err := json.Unmarshal(raw, &top); err != nil {
 		t.Fatal(err)
@@ -186,21 +237,25 @@ func TestBoardIsWellFormed(t *testing.T) {
 	if top["id"] != nil {
 		t.Error("a provisioned board has no id: Grafana gives one")
 	}
-	if d.UID != "tidemark-fleet" {
+	if d.UID != b.uid {
 		t.Errorf("uid is %q: links to the board break when it changes", d.UID)
 	}
-	if !strings.HasPrefix(d.Time.To, "now+") {
-		t.Errorf("the time range ends at %q: no forecast would show", d.Time.To)
+	if d.Time.To != b.to {
+		t.Errorf("the time range ends at %q, want %q", d.Time.To, b.to)
 	}
 	if fixed := regexp.MustCompile(`"uid": "[^"]*"`).FindAll(raw, -1); len(fixed) == 0 {
 		t.Error("no data source")
 	} else {
 		for _, f := range fixed {
-			if !bytes.Equal(f, []byte(`"uid": "${datasource}"`)) && !bytes.Equal(f, []byte(`"uid": "tidemark-fleet"`)) {
+			if !bytes.Equal(f, []byte(`"uid": "${datasource}"`)) && !bytes.Equal(f, fmt.Appendf(nil, `"uid": %q`, b.uid)) {
 				t.Errorf("%s: the data source must be the variable", f)
 			}
 		}
 	}
+}
+
+func (b shipped) hasItsVariables(t *testing.T, d board) {
+	t.Helper()
 	var names []string
 	for _, v := range d.Templating.List {
 		names = append(names, v.Name)
@@ -210,23 +265,27 @@ func TestBoardIsWellFormed(t *testing.T) {
 		if v.Type == "query" && (v.Query != v.Definition || v.Datasource != (source{"influxdb", "${datasource}"})) {
 			t.Errorf("variable %s: query and definition must be the same, on the variable data source", v.Name)
 		}
-		if v.Name == "host" && (!v.Multi || !v.IncludeAll || v.AllValue != ".*") {
-			t.Error("variable host must take several hosts, and all")
+		if several := []string{"host", "policy", "archive"}; slices.Contains(several, v.Name) && (!v.Multi || !v.IncludeAll || v.AllValue != ".*") {
+			t.Errorf("variable %s must take several, and all", v.Name)
 		}
 		if v.Name == "datasource" && (v.Type != "datasource" || v.Query != "influxdb") {
 			t.Error("variable datasource must offer the InfluxDB data sources")
 		}
 	}
-	if want := []string{"datasource", "bucket", "forecast_bucket", "host", "volume_host", "volume_path"}; !slices.Equal(names, want) {
-		t.Errorf("variables %q, want %q (each after those it uses)", names, want)
+	if !slices.Equal(names, b.variables) {
+		t.Errorf("variables %q, want %q (each after those it uses)", names, b.variables)
 	}
+}
+
+func (b shipped) hasItsPanels(t *testing.T, d board) {
+	t.Helper()
 	ids := map[int]string{}
 	for i, p := range d.Panels {
 		if other, taken := ids[p.ID]; taken || p.ID <= 0 {
 			t.Errorf("panel %q: id %d is taken by %q or not positive", p.Title, p.ID, other)
 		}
 		ids[p.ID] = p.Title
-		p.check(t)
+		p.check(t, b.columns)
 		if p.GridPos.W <= 0 || p.GridPos.H <= 0 || p.GridPos.X+p.GridPos.W > 24 {
 			t.Errorf("panel %q does not fit the grid: %+v", p.Title, p.GridPos)
 		}
@@ -240,7 +299,7 @@ func TestBoardIsWellFormed(t *testing.T) {
 }
 
 // check looks at what every panel must have: texts, data source, units, thresholds, and overrides that meet a column.
-func (p panel) check(t *testing.T) {
+func (p panel) check(t *testing.T, of func(query string) []string) {
 	t.Helper()
 	if p.Title == "" || p.Description == "" {
 		t.Errorf("panel %d: title and description must say what it shows", p.ID)
@@ -253,7 +312,7 @@ func (p panel) check(t *testing.T) {
 		if p.Datasource != (source{"influxdb", "${datasource}"}) || q.Datasource != p.Datasource {
 			t.Errorf("panel %q: the data source must be the variable", p.Title)
 		}
-		columns = append(columns, expectations[p.Title+"/"+q.RefID].columns...)
+		columns = append(columns, of(p.Title+"/"+q.RefID)...)
 	}
 	for _, o := range p.FieldConfig.Overrides {
 		if o.Matcher.ID != "byName" || !slices.Contains(columns, o.Matcher.Options) {
@@ -266,7 +325,7 @@ func (p panel) check(t *testing.T) {
 		}
 		return
 	}
-	texts := []string{"host", "path", "reason"}
+	texts := []string{"host", "path", "policy", "archive", "reason"}
 	for _, c := range columns {
 		i := slices.IndexFunc(p.FieldConfig.Overrides, func(o override) bool { return o.Matcher.Options == c })
 		if i < 0 || !p.FieldConfig.Overrides[i].has("displayName") {
@@ -338,13 +397,17 @@ func TestProvisioningMeetsTheBoard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, _ := read(t)
-	for _, p := range d.Panels {
+	var panels []panel
+	for _, b := range allShipped() {
+		d, _ := read(t, b.uid)
+		panels = append(panels, d.Panels...)
+	}
+	for _, p := range panels {
 		if title := strings.ReplaceAll(p.Title, "${volume_host}:${volume_path}", "…"); !bytes.Contains(readme, fmt.Appendf(nil, "| %s |", title)) {
 			t.Errorf("the README does not say what the panel %q uses", title)
 		}
 	}
 	if !bytes.Contains(readme, []byte(boards.Providers[0].Options.Path)) {
-		t.Errorf("the README does not name %s, where the board goes", boards.Providers[0].Options.Path)
+		t.Errorf("the README does not name %s, where the boards go", boards.Providers[0].Options.Path)
 	}
 }

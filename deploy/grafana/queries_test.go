@@ -14,11 +14,11 @@ import (
 	"github.com/tidemark/tidemark/internal/volume"
 )
 
-// view is what a person has chosen on the board. No host means All.
+// view is what a person has chosen on a board. None of a kind means All.
 type view struct {
-	bucket, forecastBucket string
-	hosts                  []string
-	volumeHost, volumePath string
+	bucket, forecastBucket    string
+	hosts, policies, archives []string
+	volumeHost, volumePath    string
 }
 
 // now is the board's present; the time range is from ten days before it to ten days after.
@@ -28,23 +28,24 @@ const day = 24 * time.Hour
 
 var special = regexp.MustCompile(`[\\^$*+?.()|\[\]{}/]`)
 
+// choice is how Grafana writes the values that were chosen of a variable where ${…:regex} stands.
+func choice(values []string) string {
+	if len(values) == 0 {
+		return ".*" // the variable's allValue, which is not escaped
+	}
+	escaped := make([]string, len(values))
+	for i, v := range values {
+		escaped[i] = special.ReplaceAllString(v, `\$0`)
+	}
+	if len(values) == 1 {
+		return escaped[0]
+	}
+	return "(" + strings.Join(escaped, "|") + ")"
+}
+
 // interpolate replaces macros and variables by plain text, as Grafana does, and fixes now().
 func (v view) interpolate(t *testing.T, query string) string {
 	t.Helper()
-	escape := func(s string) string { return special.ReplaceAllString(s, `\$0`) }
-	var hosts string
-	switch len(v.hosts) {
-	case 0:
-		hosts = ".*" // the variable's allValue, which is not escaped
-	case 1:
-		hosts = escape(v.hosts[0])
-	default:
-		escaped := make([]string, len(v.hosts))
-		for i, h := range v.hosts {
-			escaped[i] = escape(h)
-		}
-		hosts = "(" + strings.Join(escaped, "|") + ")"
-	}
 	quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
 	query = strings.NewReplacer(
 		"v.timeRangeStart", now.Add(-10*day).Format(time.RFC3339),
@@ -52,7 +53,9 @@ func (v view) interpolate(t *testing.T, query string) string {
 		"v.windowPeriod", "3600000ms",
 		"${bucket}", v.bucket,
 		"${forecast_bucket}", v.forecastBucket,
-		"${host:regex}", hosts,
+		"${host:regex}", choice(v.hosts),
+		"${policy:regex}", choice(v.policies),
+		"${archive:regex}", choice(v.archives),
 		"${volume_host:doublequote}", quote(v.volumeHost),
 		"${volume_path:doublequote}", quote(v.volumePath),
 	).Replace(query)
@@ -320,7 +323,7 @@ func TestEveryQueryReturnsWhatTheFleetIs(t *testing.T) {
 	empty := view{bucket: server.Bucket(t), forecastBucket: server.Bucket(t), volumeHost: "db1", volumePath: "/"}
 	two, one := chosen, chosen
 	two.hosts, one.hosts = []string{"web.1", "nas1"}, []string{"db2"}
-	d, _ := read(t)
+	d, _ := read(t, "tidemark-fleet")
 	queries := d.queries()
 	for name := range expectations {
 		if queries[name] == "" {
@@ -359,7 +362,7 @@ func TestTelegrafAloneIsEnough(t *testing.T) {
 	server := influxtest.Shared(t)
 	v := view{bucket: server.Bucket(t), forecastBucket: server.Bucket(t)}
 	server.Write(t, v.bucket, encode(t, line.DiskPoint(reading("a", "/", "sda1", time.Minute, 25, 100)))...)
-	d, _ := read(t)
+	d, _ := read(t, "tidemark-fleet")
 	queries := d.queries()
 	for name, want := range map[string][]string{
 		"Volumes/A": {"1"}, "Hosts/A": {"1"}, "Fullest volume/A": {"25"}, "Stuck/A": nil, "Likely full in 30 days/A": nil,
@@ -378,7 +381,7 @@ func TestUnknownProbabilityIsNoData(t *testing.T) {
 	server := influxtest.Shared(t)
 	v := seed(t, server)
 	v.hosts = []string{"webx1"}
-	d, _ := read(t)
+	d, _ := read(t, "tidemark-fleet")
 	if got := table(t, server, v.interpolate(t, d.queries()["Likely full in 30 days/A"]), "_value"); len(got) != 0 {
 		t.Errorf("got %q, want no data", got)
 	}

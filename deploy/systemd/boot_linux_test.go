@@ -49,7 +49,7 @@ func (l lab) units(t *testing.T) {
 		put(name, string(text))
 	}
 	// There is no journal in the lab.
-	for _, name := range []string{"agent", "planner"} {
+	for _, name := range []string{"agent", "planner", "tiering"} {
 		put("tidemark-"+name+".service.d/log.conf", "[Service]\nStandardOutput=append:/run/"+name+".log\nStandardError=append:/run/"+name+".log\n")
 	}
 	sysusers, err := os.ReadFile("tidemark.sysusers")
@@ -173,9 +173,12 @@ func (m machine) mountLater(t *testing.T) {
 }
 
 func (m machine) logs() string {
-	agent, _ := os.ReadFile(m.path("/run/agent.log"))
-	planner, _ := os.ReadFile(m.path("/run/planner.log"))
-	return fmt.Sprintf("agent:\n%s\nplanner:\n%s", agent, planner)
+	var all strings.Builder
+	for _, name := range []string{"agent", "planner", "tiering"} {
+		text, _ := os.ReadFile(m.path("/run/" + name + ".log"))
+		fmt.Fprintf(&all, "%s:\n%s\n", name, text)
+	}
+	return all.String()
 }
 
 // TestUnitsUnderSystemd starts the units as they are shipped: every restriction holds, the system call filter included.

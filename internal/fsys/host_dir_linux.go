@@ -139,7 +139,9 @@ func (d *hostDir) Create(name string, mode uint32) (File, error) {
 	if !ValidName(name) || mode&^0o7777 != 0 {
 		return nil, d.nameFailed("create", name, unix.EINVAL)
 	}
-	fd, err := openat2(d.number(), name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+	fd, err := withoutAtime(unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, func(flags int) (int, error) {
+		return openat2(d.number(), name, flags, mode)
+	})
 	if err != nil {
 		return nil, d.nameFailed("create", name, err)
 	}

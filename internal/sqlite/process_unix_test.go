@@ -203,6 +203,52 @@ func TestFilesAreTheGroups(t *testing.T) {
 	}
 }
 
+func TestPrivateFiles(t *testing.T) {
+	before := syscall.Umask(0)
+	t.Cleanup(func() { syscall.Umask(before) })
+	base := t.TempDir()
+	path := filepath.Join(base, "data", "tiering", "test.db")
+	private := func(path string) {
+		t.Helper()
+		db, err := Open(t.Context(), path, two, Private())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			if got := modeOf(t, path+suffix); got != 0o600 {
+				t.Errorf("test.db%s is %v", suffix, got)
+			}
+		}
+	}
+	private(path)
+	if dir, above := modeOf(t, filepath.Dir(path)), modeOf(t, filepath.Join(base, "data")); dir != fs.ModeDir|0o700 || above != fs.ModeDir|0o755 {
+		t.Errorf("the directory is %v, the one above, which others use, %v", dir, above)
+	}
+	// One that others may open is narrowed with its companions, also while somebody has it open; the directory is somebody's choice.
+	wide := filepath.Join(t.TempDir(), "test.db")
+	if err := os.Chmod(filepath.Dir(wide), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	open(t, wide, two)
+	private(wide)
+	if got := modeOf(t, filepath.Dir(wide)); got != fs.ModeDir|0o750 {
+		t.Errorf("a directory that was there became %v", got)
+	}
+	// What its owner may not do is not allowed to him.
+	narrow := filepath.Join(t.TempDir(), "test.db")
+	open(t, narrow, two).Close()
+	if err := os.Chmod(narrow, 0o440); err != nil {
+		t.Fatal(err)
+	}
+	if db, err := Open(t.Context(), narrow, two, Private()); err == nil { // root may all the same
+		db.Close()
+	}
+	if got := modeOf(t, narrow); got != 0o400 {
+		t.Errorf("a file that was read-only became %v", got)
+	}
+}
+
 // The agent writes as the user tidemark; planners are members of its group.
 func TestMembersOfTheGroupRead(t *testing.T) {
 	mounttest.RequireRoot(t)

@@ -211,7 +211,7 @@ func explain(path string, flag int, err error) error {
 
 // OpenInMemory opens a database that ends with the process.
 func OpenInMemory(ctx context.Context, schema []string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", "file::memory:?_pragma=foreign_keys(1)")
+	db, err := sql.Open("sqlite", "file::memory:?_pragma=foreign_keys(1)&_pragma=recursive_triggers(1)")
 	if err != nil {
 		return nil, err
 	}
@@ -226,6 +226,7 @@ func OpenInMemory(ctx context.Context, schema []string) (*sql.DB, error) {
 func dsn(path string, o options, params url.Values) string {
 	params["_pragma"] = append([]string{
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "foreign_keys(1)", "synchronous(FULL)",
+		"recursive_triggers(1)", // a row that REPLACE takes away is deleted for triggers too
 		fmt.Sprintf("cache_size(-%d)", o.cacheKiB),
 		"journal_size_limit(4194304)",
 	}, o.pragmas...)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -104,10 +105,61 @@ func TestSchemaOfAnotherVersionIsRefused(t *testing.T) {
 
 func TestDurableAtEveryCommit(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "test.db"), two)
-	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"} {
+	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "recursive_triggers": "1", "busy_timeout": "10000"} {
 		if got := pragma(t, db, name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
+	}
+}
+
+func TestOptionsOfConnections(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	plain := open(t, path, two)
+	db, err := Open(t.Context(), path, two, CacheKiB(9000), TempInMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	read, err := OpenReadOnly(t.Context(), path, 2, CacheKiB(8000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	for name, one := range map[string]struct {
+		db          *sql.DB
+		cache, temp string
+	}{"plain": {plain, "-2000", "0"}, "with options": {db, "-9000", "2"}, "for reading": {read, "-8000", "0"}} {
+		if cache, temp := pragma(t, one.db, "cache_size"), pragma(t, one.db, "temp_store"); cache != one.cache || temp != one.temp {
+			t.Errorf("%s: cache_size %s, temp_store %s", name, cache, temp)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db, other := open(t, path, two), open(t, path, two)
+	if _, err := db.ExecContext(t.Context(), "PRAGMA max_page_count = 1"); err != nil {
+		t.Fatal(err)
+	}
+	_, full := db.ExecContext(t.Context(), "INSERT INTO entry (text) VALUES (zeroblob(1000000))")
+	if err := Explain(full); !errors.Is(err, ErrFull) || !errors.Is(err, syscall.ENOSPC) || errors.Is(err, ErrLocked) {
+		t.Errorf("no space: %v", err)
+	}
+	if _, err := other.ExecContext(t.Context(), "PRAGMA busy_timeout = 0"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	_, busy := other.BeginTx(t.Context(), nil)
+	if err := Explain(busy); !errors.Is(err, ErrLocked) || errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "10s") {
+		t.Errorf("another writes: %v", err)
+	}
+	plain := errors.New("plain")
+	if Explain(nil) != nil || Explain(plain) != plain {
+		t.Error("errors of others are changed")
 	}
 }
 

@@ -23,7 +23,13 @@ func probe(dir fsys.Dir) (can Can, err error) {
 	if err := unprobe(dir); err != nil {
 		return can, err
 	}
-	defer func() { err = errors.Join(err, unprobe(dir)) }()
+	defer func() {
+		// Durably: what a power cut leaves in staging would be reported for ever.
+		err = errors.Join(err, unprobe(dir))
+		if err == nil {
+			err = dir.Sync()
+		}
+	}()
 	for _, name := range []string{probeA, probeB} {
 		if err := probeFile(dir, name); err != nil {
 			return can, err

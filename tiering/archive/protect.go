@@ -46,7 +46,7 @@ func Protect(f fsys.File, home fsys.Attributes, can Can) error {
 }
 
 // SetImmutable makes an object immutable, where the archive can do that. Do it after the object has its name: an immutable file
-// can't be renamed.
+// can't be renamed. It is durable after a sync of the file only; Check finds those that are not.
 func SetImmutable(f fsys.File, can Can) error { return setImmutable(f, can, true) }
 
 // ClearImmutable lets root remove an object.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"time"
 )
@@ -169,7 +170,7 @@ func (f AuditFilter) matcher() (func(*AuditRecord) bool, error) {
 // VerifyAudit reads the whole log and finds the first record that is not what was written, or is missing. With a head that was
 // written down before (SEQ:HASH) it also sees a log that was cut off or written anew.
 func (c *Catalog) VerifyAudit(ctx context.Context, head string) (AuditReport, error) {
-	v := &verifier{}
+	v := &verifier{from: math.MinInt64}
 	if head != "" {
 		var err error
 		if v.wantSeq, v.wantHash, err = ParseHead(head); err != nil {
@@ -177,7 +178,7 @@ func (c *Catalog) VerifyAudit(ctx context.Context, head string) (AuditReport, er
 		}
 	}
 	for {
-		page, err := c.auditPage(ctx, "WHERE seq > ? ORDER BY seq LIMIT ?", v.scanned, auditPage)
+		page, err := c.auditPage(ctx, "WHERE seq >= ? ORDER BY seq LIMIT ?", v.from, auditPage)
 		if err != nil {
 			return v.report, err
 		}
@@ -198,7 +199,7 @@ func (c *Catalog) VerifyAudit(ctx context.Context, head string) (AuditReport, er
 type verifier struct {
 	report   AuditReport
 	last     chainHead
-	scanned  int64 // up to which number rows were read
+	from     int64 // the lowest number that is still to be read
 	lastTime time.Time
 	wantSeq  int64 // of the head that was written down
 	wantHash string
@@ -210,6 +211,10 @@ func (v *verifier) broken(seq int64, format string, args ...any) {
 
 func (v *verifier) next(r *storedRecord) {
 	want := v.last.seq + 1
+	if r.Seq < want {
+		v.broken(want, "put in before: there is a record %d", r.Seq)
+		return
+	}
 	if r.Seq != want {
 		v.broken(want, "missing: the record after %d is %d", v.last.seq, r.Seq)
 		return
@@ -228,7 +233,7 @@ func (v *verifier) next(r *storedRecord) {
 			v.report.FirstBackwards = r.Seq
 		}
 	}
-	v.last, v.scanned, v.lastTime = chainHead{r.Seq, hash}, r.Seq, r.Time
+	v.last, v.from, v.lastTime = chainHead{r.Seq, hash}, r.Seq+1, r.Time
 	v.report.Records++
 	v.report.Head = FormatHead(r.Seq, r.Hash)
 }

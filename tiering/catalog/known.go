@@ -13,8 +13,7 @@ import (
 // Known is what a scan asks about each file: is an unchanged copy in an archive? It holds what is archived, not what is released, in 56
 // bytes a file, and is safe for concurrent use.
 type Known struct {
-	devices map[uint64][]knownFile // sorted by inode
-	n       int
+	files []knownFile // sorted by inode
 }
 
 type knownFile struct {
@@ -28,7 +27,7 @@ type knownFile struct {
 
 // ArchivedUnder loads what is archived, and not released, of the files below a directory of a host.
 func (c *Catalog) ArchivedUnder(ctx context.Context, host, prefix string) (*Known, error) {
-	k := &Known{devices: map[uint64][]knownFile{}}
+	k := &Known{}
 	paths, err := newPathRange(prefix, "")
 	if err != nil {
 		return nil, err
@@ -40,9 +39,7 @@ func (c *Catalog) ArchivedUnder(ctx context.Context, host, prefix string) (*Know
 			return nil, fmt.Errorf("read what is archived below %q: %w", prefix, err)
 		}
 	}
-	for _, files := range k.devices {
-		slices.SortFunc(files, compareKnown)
-	}
+	slices.SortFunc(k.files, compareKnown)
 	return k, nil
 }
 
@@ -73,13 +70,12 @@ func (c *Catalog) loadKnown(ctx context.Context, k *Known, host string, from kno
 			return fmt.Errorf("object %d, %q: %w", f.id, path, err)
 		}
 		f.ino, f.mtime, f.mtimeNsec, f.ctime, f.ctimeNsec = h.ino, h.mtime.Sec, h.mtime.Nsec, h.ctime.Sec, h.ctime.Nsec
-		k.devices[h.dev] = append(k.devices[h.dev], f)
+		k.files = append(k.files, f)
 		if n++; n == knownPage {
 			next = knownPlace{slices.Clone(path), f.id}
 		}
 		return nil
 	})
-	k.n += n
 	return next, n == knownPage, err
 }
 
@@ -94,13 +90,12 @@ func compareKnown(a, b knownFile) int {
 }
 
 // Len is how many files it knows.
-func (k *Known) Len() int { return k.n }
+func (k *Known) Len() int { return len(k.files) }
 
-// Lookup is what is known of the file with this device and inode: it is unchanged while size, mtime and ctime are these.
-// recalledAt is zero for a file that was never recalled. Of several rows it is the newest object's.
-func (k *Known) Lookup(dev, ino uint64) (mtime, ctime fsys.Time, size int64, recalledAt time.Time, id int64, ok bool) {
-	files := k.devices[dev]
-	i, ok := slices.BinarySearchFunc(files, ino, func(f knownFile, ino uint64) int {
+// Lookup is what is known of the file with this inode: it is unchanged while size, mtime and ctime are these. Devices are not
+// compared, as their numbers may change with a reboot; a directory to scan is on one of them. recalledAt is zero for a file that was never recalled. Of several rows it is the newest object's.
+func (k *Known) Lookup(ino uint64) (mtime, ctime fsys.Time, size int64, recalledAt time.Time, id int64, ok bool) {
+	i, ok := slices.BinarySearchFunc(k.files, ino, func(f knownFile, ino uint64) int {
 		switch {
 		case f.ino < ino:
 			return -1
@@ -112,7 +107,7 @@ func (k *Known) Lookup(dev, ino uint64) (mtime, ctime fsys.Time, size int64, rec
 	if !ok {
 		return mtime, ctime, 0, time.Time{}, 0, false
 	}
-	f := &files[i]
+	f := &k.files[i]
 	if f.recalled != 0 {
 		recalledAt = time.Unix(0, f.recalled).UTC()
 	}

@@ -21,10 +21,10 @@ type HoldMatcher struct {
 }
 
 type heldGlob struct {
-	hold Hold
-	// literal is what a path must begin with; where rest is "" the path is this or below it.
-	literal string
-	glob    string // "" where the literal is all of it
+	hold    Hold
+	literal string // what a path must begin with
+	glob    string // "" where the literal is all of it: it was found by this directory
+	deep    bool   // the glob itself matches all below what it matches
 }
 
 // NewHoldMatcher is the matcher of holds, of the catalog's and of the configuration's. A hold that cannot match is an error.
@@ -48,7 +48,7 @@ func (m *HoldMatcher) add(h Hold) {
 	dir := literal
 	if rest != "" {
 		dir = literal[:strings.LastIndexByte(literal, '/')]
-		g.glob = glob + "/**" // which matches the path itself too
+		g.glob, g.deep = glob, strings.HasSuffix(glob, "/**")
 		if strings.HasPrefix(rest, "**") {
 			g.literal = strings.TrimSuffix(literal, "/") // /a/** holds a file /a too
 		}
@@ -76,7 +76,15 @@ func (m *HoldMatcher) Match(path string) (Hold, bool) {
 
 func (g *heldGlob) match(path string) bool {
 	if g.glob == "" {
-		return true // it was found by this directory
+		return true
 	}
-	return strings.HasPrefix(path, g.literal) && doublestar.MatchUnvalidated(g.glob, path)
+	if !strings.HasPrefix(path, g.literal) {
+		return false
+	}
+	for i := max(len(g.literal), 1); i < len(path) && !g.deep; i++ {
+		if path[i] == '/' && doublestar.MatchUnvalidated(g.glob, path[:i]) {
+			return true
+		}
+	}
+	return doublestar.MatchUnvalidated(g.glob, path)
 }

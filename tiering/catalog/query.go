@@ -24,7 +24,8 @@ type Query struct {
 // objectPage bounds how many objects are in memory, and how long a writer waits for a reader.
 const objectPage = 500
 
-// Objects yields the objects of a query in the order of host, path, archive and version. They stream: what changes meanwhile behind
+// Objects yields the objects of a query in the order of host and path, those of one path by archive (the one that was used first) and
+// version. They stream: what changes meanwhile behind
 // the place where the reading is is seen. The catalog may be used, and changed, within the loop.
 func (c *Catalog) Objects(ctx context.Context, q Query) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {

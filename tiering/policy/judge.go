@@ -75,7 +75,7 @@ func (j *Judge) Decide(f *File) Verdict {
 	if !clauses[0].Value {
 		return Verdict{Why: Unmatched, Clause: clause, Reason: reason}
 	}
-	why, known, detail := s.after(f)
+	why, known, detail := s.after(f, j.Moment.Now)
 	if why != Eligible {
 		return Verdict{Why: why, Archived: known.Archived, Clause: clause, Reason: detail}
 	}
@@ -114,9 +114,9 @@ func (s *Session) Matches(f *File, now time.Time, atime bool) Why {
 	return Unmatched
 }
 
-// After is what is decided about a file that the rule takes.
-func (s *Session) After(f *File) (Why, Copy) {
-	why, known, _ := s.after(f)
+// After is what is decided about a file that the rule takes, as of a time.
+func (s *Session) After(f *File, now time.Time) (Why, Copy) {
+	why, known, _ := s.after(f, now)
 	return why, known
 }
 
@@ -128,7 +128,7 @@ func (s *Session) Quick(f *File) (Why, Copy) {
 	if why := s.Matches(f, s.Moment.Now, s.Moment.Atime); why != Eligible {
 		return why, Copy{}
 	}
-	return s.After(f)
+	return s.After(f, s.Moment.Now)
 }
 
 // before gives details where they are wanted, and then asks about the directories above as well.
@@ -171,7 +171,7 @@ func (s *Session) say(detailed bool, format string, args ...any) string {
 	return fmt.Sprintf(format, args...)
 }
 
-func (s *Session) after(f *File) (Why, Copy, string) {
+func (s *Session) after(f *File, now time.Time) (Why, Copy, string) {
 	if s.Held != nil {
 		if cause, held := s.Held(f.Path()); held {
 			return Held, Copy{}, "held: " + cause
@@ -181,7 +181,7 @@ func (s *Session) after(f *File) (Why, Copy, string) {
 		return Eligible, Copy{}, ""
 	}
 	known := s.Known(f)
-	if !known.RecalledAt.IsZero() && s.Moment.Now.Sub(known.RecalledAt) < s.KeepRecalled {
+	if !known.RecalledAt.IsZero() && now.Sub(known.RecalledAt) < s.KeepRecalled {
 		until := known.RecalledAt.Add(s.KeepRecalled).UTC().Format(time.RFC3339)
 		return Recalled, known, "was recalled and is left alone until " + until
 	}

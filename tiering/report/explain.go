@@ -26,9 +26,7 @@ func Explain(w io.Writer, path string, all []tiering.Explanation) error {
 		for _, c := range x.Clauses {
 			out.clause(c.Depth, c.Value, c.Decided, c.Text, c.Reason, c.Err)
 		}
-		if x.Trust != "" {
-			out.printf("%s", printable(x.Trust))
-		}
+		out.printf("idle goes by %s", trust(x.Trust))
 	}
 	return out.err
 }

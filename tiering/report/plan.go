@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/tidemark/tidemark/tiering"
+	"github.com/tidemark/tidemark/tiering/scan"
 	"github.com/tidemark/tidemark/tiering/selection"
 )
 
@@ -22,6 +24,9 @@ type planJSON struct {
 	Allocated    int64   `json:"bytes_freed"`
 	FilesLike    int64   `json:"files_eligible"`
 	BytesLike    int64   `json:"bytes_eligible"`
+	Scanned      int64   `json:"files_scanned"`
+	LeftAlone    int64   `json:"files_skipped"` // the rule takes them, but something else speaks against it
+	Unreadable   int64   `json:"files_unreadable"`
 	Needed       int64   `json:"bytes_needed"`
 	UsedBefore   float64 `json:"used_percent_before"`
 	UsedAfter    float64 `json:"used_percent_after"`
@@ -39,12 +44,13 @@ type itemJSON struct {
 }
 
 // PlanJSON writes a plan with at most rows of its files (0: all).
-func PlanJSON(w io.Writer, p *selection.Plan, rows int) error {
+func PlanJSON(w io.Writer, v *tiering.Preview, rows int) error {
+	p := &v.Plan
 	size, allocated := sums(p)
 	l, err := newListJSON(w, planJSON{
 		Policy: p.Policy, Volume: p.Volume, VolumeB64: b64(p.Volume), Archive: p.Archive, Host: p.Host, Made: when(p.Made),
 		Triggered: p.Triggered, Reason: p.Reason, Files: len(p.Files), Bytes: size, Allocated: allocated, FilesLike: p.EligibleN,
-		BytesLike: p.Eligible, Needed: p.Needed, UsedBefore: p.UsedBefore, UsedAfter: p.UsedAfter, Insufficient: p.Insufficient,
+		BytesLike: p.Eligible, Scanned: v.Scan.Files, LeftAlone: v.SkippedFiles, Unreadable: v.Scan.Errors, Needed: p.Needed, UsedBefore: p.UsedBefore, UsedAfter: p.UsedAfter, Insufficient: p.Insufficient,
 	}, "files")
 	if err != nil {
 		return err
@@ -76,7 +82,8 @@ func PlanCSV(w io.Writer, p *selection.Plan, rows int) error {
 }
 
 // Plan writes a plan for people, with at most rows of its files (0: all).
-func Plan(w io.Writer, p *selection.Plan, rows int) error {
+func Plan(w io.Writer, v *tiering.Preview, rows int) error {
+	p := &v.Plan
 	out := lines{w: w}
 	for _, s := range PlanSentences(p) {
 		out.printf("%s", s)
@@ -91,6 +98,20 @@ func Plan(w io.Writer, p *selection.Plan, rows int) error {
 	if rows > 0 && len(p.Files) > rows {
 		out.printf("%9s  and %s more (--limit-rows 0 shows all)", "", Count(int64(len(p.Files)-rows), "file"))
 	}
+	if len(p.Files)+len(v.Skipped) > 0 {
+		out.printf("")
+	}
+	for i, s := range v.Skipped {
+		if i == 0 {
+			out.printf("%s that the rule takes would be left alone:", Count(v.SkippedFiles, "file"))
+		}
+		if i == shownTroubles {
+			out.printf("  and %d more", v.SkippedFiles-shownTroubles)
+			break
+		}
+		out.printf("  %s: %s", printable(s.Path), printable(s.Reason))
+	}
+	out.printf("%s scanned; idle goes by %s", Count(v.Scan.Files, "file"), trust(v.Scan.Trust))
 	return out.err
 }
 
@@ -115,6 +136,15 @@ func PlanSentences(p *selection.Plan) []string {
 // Insufficient says by how much a plan misses its mark.
 func Insufficient(p *selection.Plan) string {
 	return fmt.Sprintf("policy insufficient: %s eligible, %s needed", Bytes(p.Eligible), Bytes(p.Needed))
+}
+
+// trust says by which time files are idle, and why.
+func trust(t scan.Trust) string {
+	by := "mtime"
+	if t.Atime {
+		by = "atime"
+	}
+	return by + ": " + printable(t.Reason)
 }
 
 func percent(p float64) string { return fmt.Sprintf("%.1f%%", p) }
