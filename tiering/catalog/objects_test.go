@@ -313,7 +313,7 @@ func TestKnown(t *testing.T) {
 		{Path: "/srv", Dev: 1, Ino: 14},
 		{Path: "/srv/f", Dev: 1, Ino: 15, Host: "web-2"},
 	}
-	const many = 3000
+	const many = 1000
 	for i := range many {
 		objects = append(objects, Object{Path: fmt.Sprintf("/srv/many/%06d", i), Dev: 3, Ino: uint64(i), Size: int64(i)})
 	}
