@@ -129,3 +129,19 @@ func FuzzOperation(f *testing.F) {
 		}
 	})
 }
+
+// Names that are not in order, or twice, were not written by us.
+func TestXattrsOutOfOrder(t *testing.T) {
+	for names, right := range map[[2]string]bool{{"a", "b"}: true, {"b", "a"}: false, {"a", "a"}: false, {"", "a"}: true, {"", ""}: false} {
+		p := packer{}
+		p.uint64(3)
+		for _, name := range names {
+			p.string(name)
+			p.uint64(0)
+		}
+		u := &unpacker{b: p.b}
+		if all := u.xattrs(); u.complete() != right || right != (len(all) == 2) {
+			t.Errorf("%q: %v, %t", names, all, u.complete())
+		}
+	}
+}
