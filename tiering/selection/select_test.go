@@ -128,7 +128,7 @@ func (w *world) expected(judge *policy.Judge, order Order, atime bool) []*policy
 }
 
 func TestSelectInOrder(t *testing.T) {
-	w := newWorld(10_000, 1)
+	w := newWorld(2000, 1)
 	for _, where := range []string{`idle > days(60)`, `size > KiB(4) and idle > days(100)`, `age < days(100)`, `true`} {
 		judge := judgeOf(t, where)
 		for _, order := range []Order{Coldest, Largest, Oldest} {
@@ -253,7 +253,7 @@ func TestSelectAgainstWhatIsThereNow(t *testing.T) {
 }
 
 func TestKnownAndHeld(t *testing.T) {
-	w := newWorld(2000, 4)
+	w := newWorld(600, 4)
 	judge := judgeOf(t, "idle > days(30)")
 	judge.Held = func(path string) (string, bool) { return "case 7", strings.HasSuffix(path, "7") }
 	judge.Known = func(f *policy.File) policy.Copy {
@@ -293,7 +293,7 @@ func TestKnownAndHeld(t *testing.T) {
 
 // TestAhead compares with deciding about every file on every one of the days.
 func TestAhead(t *testing.T) {
-	w := newWorld(3000, 5)
+	w := newWorld(800, 5)
 	for _, where := range []string{`idle > days(60)`, `idle > days(400) and size > 0 or age > days(450)`, `not (idle <= days(490))`, `size > KiB(4)`} {
 		judge := judgeOf(t, where)
 		judge.MinAge = 36 * time.Hour
