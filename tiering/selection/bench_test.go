@@ -21,9 +21,14 @@ func BenchmarkCollect(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	now, written := now(), daysAgo(500)
 	const files, inDir = 5_000_000, 50
+	names := make([]string, inDir)
+	for i := range names {
+		names[i] = fmt.Sprintf("rec-2026-01-%02d.mp4", i)
+	}
 	for b.Loop() {
-		judge := &policy.Judge{Rule: rule, Volume: "/v", Moment: policy.Moment{Now: now()}}
+		judge := &policy.Judge{Rule: rule, Volume: "/v", Moment: policy.Moment{Now: now}}
 		c := NewCollector(judge, Coldest, 2)
 		root := &scan.Directory{Name: "/v"}
 		batch := make([]policy.File, inDir)
@@ -32,10 +37,10 @@ func BenchmarkCollect(b *testing.B) {
 			dir := &scan.Directory{Parent: root, Name: fmt.Sprintf("camera-%06d", d)}
 			for i := range batch {
 				batch[i].Info = fsys.Info{
-					Mode: fsys.TypeRegular, Nlink: 1, Size: 2 << 20, Allocated: 2 << 20, Mtime: daysAgo(500),
-					Atime: daysAgo(float64(100 + (d*31+i*7)%300)),
+					Mode: fsys.TypeRegular, Nlink: 1, Size: 2 << 20, Allocated: 2 << 20, Mtime: written,
+					Atime: fsys.Time{Sec: now.Unix() - int64(100+(d*31+i*7)%300)*86400},
 				}
-				batch[i].Place("/v/camera", fmt.Sprintf("rec-%06d-%02d.mp4", d, i))
+				batch[i].Place("/v/camera", names[i])
 			}
 			c.Visit(d%2, dir, batch)
 		}
