@@ -113,5 +113,6 @@ func (t Text) Problem(offset int, format string, args ...any) Problem {
 }
 
 // Check looks for further problems of a configuration: those of texts that this package does not compile. It is called with
-// whatever could be read, also of a file that has other problems; texts may then be empty.
+// whatever could be read, also of a file that has other problems; texts may then be empty. A problem without a line stands where
+// its field does.
 type Check func(*Config) []Problem
