@@ -16,9 +16,10 @@ const module = "github.com/tidemark/tidemark"
 // test, and so does an import that is not. Tests may import what they test and the testing packages (mayTest).
 var arrows = map[string][]string{
 	"cmd/tidemark": {
-		"agent", "agent/hostdisk", "agent/shipper", "config", "internal/history", "internal/influx", "internal/line",
-		"internal/fsys", "internal/outbox", "internal/table", "internal/volume", "planner", "planner/csvinput", "planner/forecast", "planner/report",
-		"tiering", "tiering/archive", "tiering/catalog", "tiering/mover", "tiering/policy", "tiering/report", "tiering/selection",
+		"agent", "agent/hostdisk", "agent/shipper", "config", "internal/fsys", "internal/history", "internal/influx",
+		"internal/line", "internal/outbox", "internal/table", "internal/volume", "planner", "planner/csvinput",
+		"planner/forecast", "planner/report", "tiering", "tiering/archive", "tiering/catalog", "tiering/mover", "tiering/policy",
+		"tiering/report", "tiering/selection",
 	},
 	"config":           {},
 	"agent":            {"internal/line", "internal/volume"},
@@ -31,8 +32,8 @@ var arrows = map[string][]string{
 	"tiering/policy":   {"internal/fsys"},
 	"tiering/scan":     {"internal/fsys", "tiering/policy"},
 	"tiering": {
-		"internal/fsys", "internal/line", "internal/volume", "tiering/archive", "tiering/catalog", "tiering/mover", "tiering/policy", "tiering/scan",
-		"tiering/selection",
+		"internal/fsys", "internal/line", "internal/volume", "tiering/archive", "tiering/catalog", "tiering/mover",
+		"tiering/policy", "tiering/scan", "tiering/selection",
 	},
 	"tiering/mover":        {"internal/fsys", "tiering/archive", "tiering/catalog", "tiering/digest", "tiering/selection"},
 	"tiering/report":       {"internal/table", "tiering", "tiering/catalog", "tiering/mover", "tiering/scan", "tiering/selection"},
@@ -50,9 +51,9 @@ var arrows = map[string][]string{
 	"internal/fsys":        {},
 	"internal/fsys/crash":  {"internal/fsys"},
 	"internal/fsys/fault":  {"internal/fsys"},
-	"tiering/digest":       {},
-	"tiering/catalog":      {"internal/fsys", "internal/sqlite"},
 	"tiering/archive":      {"internal/fsys", "tiering/catalog", "tiering/digest"},
+	"tiering/catalog":      {"internal/fsys", "internal/sqlite"},
+	"tiering/digest":       {},
 	"deploy/grafana":       {},
 	"deploy/systemd":       {},
 }
