@@ -91,6 +91,7 @@ func (t *transaction) importObjects(archive string, objects []Object) error {
 // Totals are what an archive has.
 type Totals struct {
 	Archived, Released, Superseded Total
+	Recalled                       int64     // files that were recalled at least once
 	Bad                            int64     // files known to be bad, of every state but disposed
 	OldestCheck                    time.Time // when the one was read that was read longest ago; zero: one never was, or there is none
 }
@@ -106,7 +107,7 @@ const selectArchives = `SELECT id, text FROM name WHERE EXISTS (SELECT 1 FROM ob
 const selectTotals = `SELECT count(*) FILTER (WHERE state = 1), coalesce(sum(size) FILTER (WHERE state = 1), 0),
 	count(*) FILTER (WHERE state = 2), coalesce(sum(size) FILTER (WHERE state = 2), 0),
 	count(*) FILTER (WHERE state = 3), coalesce(sum(size) FILTER (WHERE state = 3), 0),
-	count(bad) FILTER (WHERE state <> 4) FROM object WHERE +archive = ?`
+	count(recalled_at), count(bad) FILTER (WHERE state <> 4) FROM object WHERE +archive = ?`
 
 // Totals are what each archive has, by name. It reads every row, once for each archive.
 func (c *Catalog) Totals(ctx context.Context) (map[string]Totals, error) {
@@ -131,7 +132,8 @@ func (c *Catalog) Totals(ctx context.Context) (map[string]Totals, error) {
 
 func (c *Catalog) totals(ctx context.Context, archive nameRef) (t Totals, err error) {
 	err = c.query(ctx, selectTotals, []any{archive.id}, func(rows *sql.Rows) error {
-		return rows.Scan(&t.Archived.Files, &t.Archived.Bytes, &t.Released.Files, &t.Released.Bytes, &t.Superseded.Files, &t.Superseded.Bytes, &t.Bad)
+		return rows.Scan(&t.Archived.Files, &t.Archived.Bytes, &t.Released.Files, &t.Released.Bytes, &t.Superseded.Files, &t.Superseded.Bytes, &t.Recalled,
+			&t.Bad)
 	})
 	if err != nil {
 		return t, err
