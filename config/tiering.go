@@ -76,7 +76,11 @@ type Hold struct {
 }
 
 // Tiering is what holds for the tiering daemon as a whole.
-type Tiering struct{ Verify Verify }
+type Tiering struct {
+	Verify Verify
+	// PauseAbove is the share of time in which something on the host waits for a disk above which tierd pauses; 0: it never does.
+	PauseAbove float64
+}
 
 // Verify says how often objects are read back from the archives, the longest unread first, and how much at a time.
 type Verify struct {
