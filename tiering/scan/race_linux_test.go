@@ -63,6 +63,30 @@ func TestWalkWhileDirectoriesAreExchanged(t *testing.T) {
 	}
 }
 
+// TestWalkAfterDirectoriesBecameSymlinks has all but one become symlinks when they were listed and are not yet open.
+func TestWalkAfterDirectoriesBecameSymlinks(t *testing.T) {
+	root, outside := t.TempDir(), t.TempDir()
+	write(t, outside+"/secret", 1)
+	for i := range 10 {
+		write(t, fmt.Sprintf("%s/d%d/inside", root, i), 1)
+	}
+	var found []string
+	result, err := Walk(context.Background(), Options{Path: root, Now: now(), Workers: 1}, func(_ int, _ *Directory, files []policy.File) {
+		for i := range files {
+			found = append(found, strings.Clone(files[i].Name))
+		}
+		for i := 0; i < 10 && len(found) == 1; i++ {
+			dir := fmt.Sprintf("%s/d%d", root, i)
+			if err := errors.Join(os.RemoveAll(dir), os.Symlink(outside, dir)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil || len(found) != 1 || found[0] != "inside" || result.Vanished < 9 || result.Errors != 0 {
+		t.Errorf("%v, %q, %+v", err, found, result)
+	}
+}
+
 // TestWalkWhileDirectoriesVanish removes what is being walked.
 func TestWalkWhileDirectoriesVanish(t *testing.T) {
 	root := mounttest.Mount(t, "-t", "tmpfs", "tmpfs")
