@@ -132,13 +132,12 @@ func (e *Engine) linked(ctx context.Context, p string) (catalog.Object, bool, er
 		if !ok {
 			continue
 		}
-		for o, err := range e.opt.Catalog.Objects(ctx, catalog.Query{Archive: a.Name, Host: host, Prefix: file}) {
-			if err != nil {
-				return o, false, err
-			}
-			if o.Object == object {
-				return o, true, nil
-			}
+		o, ok, err := e.opt.Catalog.Object(ctx, host, file)
+		if err != nil {
+			return o, false, err
+		}
+		if ok && o.Archive == a.Name && o.Object == object {
+			return o, true, nil
 		}
 	}
 	return catalog.Object{}, false, nil

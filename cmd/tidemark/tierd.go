@@ -48,7 +48,7 @@ func (p *program) runTierd(ctx context.Context, cfg *config.Config) error {
 		}
 		defer client.Close()
 	}
-	t, err := p.openTiering(ctx, cfg, "tierd", toWrite)
+	t, err := p.openTiering(ctx, cfg, "tierd", toServe)
 	if err != nil {
 		return err
 	}
