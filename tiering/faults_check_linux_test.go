@@ -24,12 +24,21 @@ import (
 // newPlace is an ext4 volume and an xfs archive on loop devices, with the catalog on a third filesystem.
 func newPlace(t *testing.T, leave catalog.Leave) place {
 	t.Helper()
-	p := place{
-		Volume: mounttest.Mount(t, mounttest.Image(t, "ext4", 64)), Vault: mounttest.Mount(t, mounttest.Image(t, "xfs", 320)),
+	p, _, _ := onImages(t, leave)
+	return p
+}
+
+// onImages is a place whose filesystems can be taken away and mounted again from their images.
+func onImages(t *testing.T, leave catalog.Leave) (p place, volumeImage, vaultImage string) {
+	t.Helper()
+	volumeImage, vaultImage = mounttest.Image(t, "ext4", 64), mounttest.Image(t, "xfs", 320)
+	p = place{
+		Volume: mounttest.Mount(t, volumeImage), Vault: mounttest.Mount(t, vaultImage),
 		Catalog: filepath.Join(t.TempDir(), "tiering", "catalog.db"), Policy: "cold", Archive: "vault", Leave: leave,
 	}
 	p.initArchive(t)
-	return p
+	syncFS(t, p.Vault)
+	return p, volumeImage, vaultImage
 }
 
 func (p place) initArchive(t *testing.T) {

@@ -151,7 +151,7 @@ func playEngine(text string) int {
 }
 
 func (o order) do(ctx context.Context) (a answer, err error) {
-	counted, err := o.faults()
+	counted, calls, err := o.faults()
 	if err != nil {
 		return a, err
 	}
@@ -159,7 +159,7 @@ func (o order) do(ctx context.Context) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
+	defer func() { a.Calls, err = calls(), errors.Join(err, c.Close()) }()
 	switch o.Do {
 	case "run":
 		report, err := e.Run(ctx, o.Policy, RunOptions{})
@@ -193,24 +193,24 @@ func changing(c fault.Call) bool {
 	return false
 }
 
-// faults wraps the host's filesystem as ordered.
-func (o order) faults() (fsys.FS, error) {
+// faults wraps the host's filesystem as ordered. calls is how many changing calls there were.
+func (o order) faults() (wrapped fsys.FS, calls func() int, err error) {
 	if o.Cut == nil && o.Wait == 0 {
-		return fsys.Host{}, nil
+		return fsys.Host{}, func() int { return 0 }, nil
 	}
 	var roots []int
 	if o.Cut != nil {
 		for _, root := range o.Cut.Roots {
 			fd, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			roots = append(roots, fd)
 		}
 	}
 	var mu sync.Mutex
 	n := 0
-	return fault.New(fsys.Host{}, fault.Plan{Before: func(c fault.Call) {
+	wrapped = fault.New(fsys.Host{}, fault.Plan{Before: func(c fault.Call) {
 		if !changing(c) {
 			return
 		}
@@ -224,7 +224,8 @@ func (o order) faults() (fsys.FS, error) {
 		if o.Cut != nil && o.Cut.At == n {
 			o.Cut.now(roots)
 		}
-	}}), nil
+	}})
+	return wrapped, func() int { mu.Lock(); defer mu.Unlock(); return n }, nil
 }
 
 func (c *cut) now(roots []int) {
