@@ -127,7 +127,7 @@ func (p *benchPlace) move(release bool) time.Duration {
 	if err != nil {
 		p.b.Fatal(err)
 	}
-	r := &runner{e: e, archive: a, mover: m, onlyArchive: !release}
+	r := &runner{e: e, archive: a, mover: m, onlyArchive: !release, batchFiles: mostBatchFiles}
 	p.quiet()
 	start := time.Now()
 	r.moveAll(ctx, items)

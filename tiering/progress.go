@@ -59,6 +59,9 @@ func (p *Progress) begin(now time.Time, phase string, files, bytes int64) {
 	p.since.Store(now.UnixNano())
 }
 
+// rename gives the phase another name and keeps its counts.
+func (p *Progress) rename(phase string) { p.phase.Store(&phase) }
+
 func (p *Progress) end() {
 	nothing := ""
 	p.phase.Store(&nothing)

@@ -189,17 +189,19 @@ func (e *Engine) recallGroup(ctx context.Context, g group, all []mover.Candidate
 	return nil
 }
 
-// moverWaiting is moverFor, but it waits for its turn: a run gives way to people between two batches.
+// moverWaiting is moverFor, but it waits for its turn: a run gives way between two batches.
 func (e *Engine) moverWaiting(ctx context.Context, volume string, a *archive.Archive, change func(*mover.Options)) (*mover.Mover, error) {
-	for {
-		m, err := e.moverFor(volume, a, change)
-		if !errors.Is(err, fsys.ErrLocked) {
-			return m, err
-		}
-		if e.opt.Sleep(ctx, waitForTurn) != nil {
-			return nil, err
-		}
+	m, err := e.moverFor(volume, a, change)
+	if !errors.Is(err, fsys.ErrLocked) {
+		return m, err
 	}
+	e.progress.rename("waiting for another tidemark on " + volume)
+	defer e.progress.rename("recalling")
+	defer mover.Await(e.opt.FS, volume).Close()
+	for errors.Is(err, fsys.ErrLocked) && e.opt.Sleep(ctx, waitForTurn) == nil {
+		m, err = e.moverFor(volume, a, change)
+	}
+	return m, err
 }
 
 // waitForTurn is how often a recall asks whether a run has given way.

@@ -55,7 +55,7 @@ func (e *Engine) Run(ctx context.Context, name string, opt RunOptions) (Report, 
 	if err != nil {
 		return Report{}, err
 	}
-	r := &runner{e: e, p: p, report: Report{Policy: name}}
+	r := &runner{e: e, p: p, report: Report{Policy: name}, batchFiles: mostBatchFiles}
 	err = r.run(ctx, opt)
 	return r.report, err
 }
@@ -69,6 +69,10 @@ type runner struct {
 	run_    catalog.Run
 	// onlyArchive leaves the files at home.
 	onlyArchive bool
+	batchFiles  int
+	// anytime lets it go on when its window closes.
+	anytime      bool
+	moverOptions func(*mover.Options)
 
 	mu     sync.Mutex // guards what follows
 	report Report
@@ -90,7 +94,11 @@ func (r *runner) run(ctx context.Context, opt RunOptions) (err error) {
 	if err := e.guard(ctx, p, a); err != nil {
 		return err
 	}
-	if r.mover, err = e.moverFor(p.Volume, a, func(o *mover.Options) { r.options(o, v) }); err != nil {
+	r.anytime = opt.Force
+	r.moverOptions = func(o *mover.Options) {
+		o.Policy, o.Leave, o.MinFree, o.Pace = p.Name, p.Leave, v.MinFree, e.pace(p).Wait
+	}
+	if r.mover, err = e.moverFor(p.Volume, a, r.moverOptions); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.mover.Close()) }()
@@ -107,11 +115,6 @@ func (r *runner) run(ctx context.Context, opt RunOptions) (err error) {
 		return nil
 	}
 	return r.execute(ctx, plan)
-}
-
-func (r *runner) options(o *mover.Options, v ArchiveVolume) {
-	o.Policy, o.Leave, o.MinFree = r.p.Name, r.p.Leave, v.MinFree
-	o.Pace = r.e.pace(r.p).Wait
 }
 
 // planFor is the plan that was handed over, if it is of this policy, or a new one.
@@ -140,7 +143,9 @@ func (r *runner) execute(ctx context.Context, plan *selection.Plan) error {
 	}
 	r.report.Run = r.run_.ID
 	r.mover.SetRun(r.run_.ID)
-	r.archive.NewRun()
+	if err := r.mover.Narrow(ctx); err != nil {
+		return err
+	}
 	before, err := r.used()
 	if err != nil {
 		return err
@@ -151,7 +156,13 @@ func (r *runner) execute(ctx context.Context, plan *selection.Plan) error {
 	}
 	e.progress.begin(e.opt.Now(), "moving", int64(len(plan.Files)), 2*bytes) // each byte is copied and read back
 	r.moveAll(ctx, plan.Files)
+	if r.report.FilesArchived > 0 {
+		r.note(r.mover.Settled())
+	}
 	e.progress.end()
+	if errors.Is(r.failed, errWindow) {
+		r.report.Reason, r.failed = r.report.Reason+"; ended when its window closed", nil
+	}
 	return errors.Join(r.end(context.WithoutCancel(ctx), plan, before), r.failed, ctx.Err())
 }
 
@@ -198,11 +209,11 @@ const (
 	mostInTrash = 8000
 )
 
-// batches cuts a plan, in its order.
-func batches(items []selection.Item) (all [][]selection.Item) {
+// batches cuts a plan, in its order, into batches of at most so many files.
+func batches(items []selection.Item, files int) (all [][]selection.Item) {
 	start, bytes := 0, int64(0)
 	for i, it := range items {
-		if i > start && (i-start >= mostBatchFiles || bytes+it.Size > mostBatchBytes) {
+		if i > start && (i-start >= files || bytes+it.Size > mostBatchBytes) {
 			all, start, bytes = append(all, items[start:i]), i, 0
 		}
 		bytes += it.Size
@@ -213,9 +224,24 @@ func batches(items []selection.Item) (all [][]selection.Item) {
 	return all
 }
 
-// moveAll moves the batches in their order, some at a time, until they are done, the run failed, or ctx ends; what is under way then
-// comes to a safe point first.
+// moveAll moves the batches in their order until they are done, the run failed, its window closed, or ctx ends.
 func (r *runner) moveAll(ctx context.Context, items []selection.Item) {
+	left := batches(items, r.batchFiles)
+	for len(left) > 0 {
+		left = left[r.moveSome(ctx, left):]
+		if len(left) == 0 || ctx.Err() != nil || r.over() {
+			return
+		}
+		if err := r.giveWay(ctx); err != nil {
+			r.note(err)
+			return
+		}
+	}
+}
+
+// moveSome moves batches, some at a time, until something stops it or somebody waits for the volume, and says how many it has begun. All
+// of them have come to an end, or to a safe point, when it returns.
+func (r *runner) moveSome(ctx context.Context, all [][]selection.Item) (begun int) {
 	work := make(chan []selection.Item)
 	trash := newTickets(mostInTrash)
 	var movers, purges sync.WaitGroup
@@ -226,15 +252,50 @@ func (r *runner) moveAll(ctx context.Context, items []selection.Item) {
 			}
 		})
 	}
-	for _, batch := range batches(items) {
-		if ctx.Err() != nil || r.over() {
+	for _, batch := range all {
+		if ctx.Err() != nil || r.over() || r.closed() || begun > 0 && r.mover.Awaited() {
 			break
 		}
 		work <- batch
+		begun++
 	}
 	close(work)
 	movers.Wait()
 	purges.Wait()
+	return begun
+}
+
+// errWindow ends a run whose window has closed. It is no failure.
+var errWindow = errors.New("its window has closed")
+
+// closed notes that the window has closed.
+func (r *runner) closed() bool {
+	if r.anytime || r.p.Window == nil || r.p.Window.Open(r.e.opt.Now()) {
+		return false
+	}
+	r.note(errWindow)
+	return true
+}
+
+// giveWay lets somebody who waits for the volume, such as a recall, have it first.
+func (r *runner) giveWay(ctx context.Context) error {
+	if err := r.mover.Close(); err != nil {
+		return err
+	}
+	for {
+		if err := r.e.opt.Sleep(ctx, 3*waitForTurn); err != nil {
+			return nil
+		}
+		m, err := r.e.moverFor(r.p.Volume, r.archive, r.moverOptions)
+		if err == nil {
+			r.mover = m
+			r.mover.SetRun(r.run_.ID)
+			return nil
+		}
+		if !errors.Is(err, fsys.ErrLocked) {
+			return err
+		}
+	}
 }
 
 // note keeps the first thing that ends the run.

@@ -163,6 +163,37 @@ func (m *Mover) Close() error {
 	return errors.Join(errs...)
 }
 
+// waiting is the lock that somebody holds who waits for the volume's.
+const waiting = "waiting"
+
+// Await says to whoever has the volume's lock that somebody waits for it, until it is closed. Errors are of no account: then nobody
+// gives way.
+func Await(filesystem fsys.FS, volume string) io.Closer {
+	dir, err := filesystem.OpenRoot(path.Join(volume, PrivateDir))
+	if err != nil {
+		return nothing{}
+	}
+	defer dir.Close()
+	lock, err := dir.Lock(waiting)
+	if err != nil {
+		return nothing{}
+	}
+	return lock
+}
+
+type nothing struct{}
+
+func (nothing) Close() error { return nil }
+
+// Awaited says that somebody waits for the volume.
+func (m *Mover) Awaited() bool {
+	lock, err := m.private.Lock(waiting)
+	if err == nil {
+		lock.Close()
+	}
+	return errors.Is(err, fsys.ErrLocked)
+}
+
 // SetRun says to which run what follows belongs.
 func (m *Mover) SetRun(id int64) { m.opt.Run = id }
 

@@ -182,4 +182,3 @@ func orElse(err error, message string) error {
 	}
 	return errors.New(message)
 }
-

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -230,6 +231,9 @@ func (n *node) SetXattr(name string, value []byte) error {
 	})
 }
 
+// noData is Linux's ENODATA, which not every system has by that name.
+const noData = syscall.Errno(61)
+
 func (n *node) RemoveXattr(name string) error {
 	return n.do("removexattr "+name, func() error {
 		if err := n.xattrAllowed(name); err != nil {
@@ -239,7 +243,7 @@ func (n *node) RemoveXattr(name string) error {
 			if name == fsys.XattrACL || name == fsys.XattrDefaultACL {
 				return nil
 			}
-			return unix.ENODATA
+			return noData
 		}
 		n.inode.removeXattr(name)
 		n.m.changed(n.inode)
