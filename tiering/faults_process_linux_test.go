@@ -88,6 +88,8 @@ func (a answer) String() string {
 	return string(text)
 }
 
+func (a *answer) read(line string) error { return json.Unmarshal([]byte(line), a) }
+
 // quickClock lets waits pass at once.
 type quickClock struct {
 	mu    sync.Mutex
@@ -281,8 +283,7 @@ func (o order) process(t *testing.T) (a answer, out string, died bool) {
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", o.Do, err, out)
 	}
-	last := out[strings.LastIndexByte(strings.TrimSuffix(out, "\n"), '\n')+1:]
-	if err := json.Unmarshal([]byte(last), &a); err != nil {
+	if err := a.read(out[strings.LastIndexByte(strings.TrimSuffix(out, "\n"), '\n')+1:]); err != nil {
 		t.Fatalf("%q: %v", out, err)
 	}
 	return a, out, false
