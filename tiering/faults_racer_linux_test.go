@@ -1,0 +1,3 @@
+package tiering
+
+func playRacer(string) int { return 2 }
