@@ -219,9 +219,7 @@ func (p *program) policyRun(ctx *cli.Context) error {
 
 // ranPolicy tells what came of a run, and how that ends.
 func (p *program) ranPolicy(ctx *cli.Context, r tiering.Report, err error) error {
-	for _, rec := range r.Recovered {
-		p.log.Info("an interrupted operation was recovered", "file", rec.Operation.Path, "outcome", rec.Outcome)
-	}
+	p.tellRecovered(r.Recovered)
 	if err != nil && r.Run == 0 {
 		return err
 	}

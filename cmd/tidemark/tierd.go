@@ -139,13 +139,7 @@ func (d *tierDaemon) scheduler() (*tiering.Scheduler, error) {
 // recoverAll ends what was interrupted. What is out of reach now is tried again by each run.
 func (d *tierDaemon) recoverAll(ctx context.Context) {
 	all, err := d.t.Recover(ctx)
-	for _, r := range all {
-		if r.Err != nil {
-			d.p.log.Warn("an interrupted operation stays pending", "kind", r.Operation.Kind, "file", r.Operation.Path, "error", r.Err)
-			continue
-		}
-		d.p.log.Info("an interrupted operation was recovered", "kind", r.Operation.Kind, "file", r.Operation.Path, "outcome", r.Outcome)
-	}
+	d.p.tellRecovered(all)
 	if err != nil && ctx.Err() == nil {
 		d.p.log.Warn("not everything was recovered; each run tries again", "error", err, "hint", hintOf(err))
 	}
@@ -160,6 +154,7 @@ func (d *tierDaemon) policy(ctx context.Context, of tiering.Policy) error {
 	if err != nil && r.Run == 0 {
 		return err
 	}
+	d.p.tellRecovered(r.Recovered)
 	d.p.log.Info("a policy ran", "policy", of.Name, "run", r.Run, "triggered", r.Triggered, "reason", r.Reason,
 		"files_archived", r.FilesArchived, "bytes_archived", r.BytesArchived, "files_released", r.FilesReleased, "bytes_released", r.BytesReleased,
 		"failed", len(r.Failed), "skipped", len(r.Skipped), "insufficient", r.Insufficient)

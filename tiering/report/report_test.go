@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/tiering"
@@ -124,7 +125,7 @@ func TestNamesAreSafeAndWhole(t *testing.T) {
 			if strings.Contains(text, "<red>") && !strings.Contains(text, odd) {
 				t.Errorf("%s: the path is not whole:\n%q", name, text)
 			}
-		case strings.ContainsAny(text, "\x1b\xff"):
+		case strings.Contains(text, "\x1b") || !utf8.ValidString(text):
 			t.Errorf("%s moves the cursor: %q", name, text)
 		}
 	}
