@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -156,6 +157,7 @@ func (p *program) playTiering(ctx context.Context, dir string) error {
 	if dir == "" {
 		return usagef("", "%s needs a directory", playTiering)
 	}
+	p.log = slog.New(slog.DiscardHandler) // what a run would tell the journal
 	for _, volume := range []string{"hot", "vault"} {
 		if err := mountOwn(filepath.Join(dir, volume)); err != nil {
 			return exitStatus(exitCannotMount)

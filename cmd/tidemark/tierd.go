@@ -197,24 +197,28 @@ func (d *tierDaemon) verify(ctx context.Context) error {
 	if sum := report.Verified(all); len(sum.Bad) > 0 {
 		err = errors.Join(err, errors.New("there are bad objects"))
 	}
+	d.tellHead(ctx)
 	d.after(ctx)
 	return err
 }
 
-// after tells the boards how the archives are and the journal the head of the audit log, so that nobody can write the log anew
-// unnoticed, and wakes the shipper.
+// after tells the boards how the archives are, and wakes the shipper.
 func (d *tierDaemon) after(ctx context.Context) {
 	if err := d.t.RecordArchives(ctx); err != nil && ctx.Err() == nil {
 		d.p.log.Warn("the archives cannot be told of", "error", err)
 	}
+	if d.recorded != nil {
+		d.recorded()
+	}
+}
+
+// tellHead tells the journal the head of the audit log, as the engine does after a run: nobody can write the log anew unnoticed.
+func (d *tierDaemon) tellHead(ctx context.Context) {
 	seq, hash, err := d.t.catalog.AuditHead(context.WithoutCancel(ctx))
 	if err != nil {
 		d.p.log.Warn("the audit log cannot be read", "error", err)
 	} else if seq > 0 {
-		d.p.log.Info("the head of the audit log", "head", catalog.FormatHead(seq, hash))
-	}
-	if d.recorded != nil {
-		d.recorded()
+		d.p.log.Info("audit head", "head", catalog.FormatHead(seq, hash))
 	}
 }
 

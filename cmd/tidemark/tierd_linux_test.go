@@ -89,7 +89,7 @@ func TestTierdRunsWhatIsEnforced(t *testing.T) {
 	if info, err := os.Lstat(filepath.Join(hot, "f1.mp4")); err != nil || info.Mode().Type() != os.ModeSymlink {
 		t.Errorf("f1.mp4: %v, %v", info, err)
 	}
-	for _, want := range []string{`msg="a policy ran" policy=cold run=1 triggered=true`, "files_released=3", `msg="the head of the audit log" head=6:`} {
+	for _, want := range []string{`msg="a policy ran" policy=cold run=1 triggered=true`, "files_released=3", `msg="audit head" head=6:`} {
 		if !log.has(want)() {
 			t.Errorf("the log lacks %q:\n%s", want, log)
 		}
