@@ -11,6 +11,7 @@
 package mover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,6 +67,8 @@ type Options struct {
 	Pace func(ctx context.Context, n int) error
 	// Progress is told of bytes that were copied or read back, from any goroutine. nil: nobody.
 	Progress func(bytes int64)
+
+	buffer int // bytes of a copy's step; 0: bufferSize. Tests make it small.
 }
 
 // Settle is how long a lease is held after a file went to the trash before the file is purged: a writer that had resolved its path
@@ -123,7 +126,7 @@ const bufferSize = 1 << 20
 // are missing.
 func New(o Options) (*Mover, error) {
 	m := &Mover{opt: o}
-	m.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	m.buffers.New = func() any { b := make([]byte, cmp.Or(o.buffer, bufferSize)); return &b }
 	if err := m.open(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
