@@ -252,7 +252,7 @@ func (m *matrix) settled(w *world, label string) {
 		m.t.Helper()
 		m.t.Error(strings.ReplaceAll(label+": "+fmt.Sprintf(format, args...), strings.Repeat("n", 255), "nnn…"))
 	}
-	reported := fmt.Sprint(w.results)
+	reported := label + fmt.Sprint(w.results)
 	done, err := w.recover()
 	if err != nil {
 		bad("recover: %v", err)

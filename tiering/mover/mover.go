@@ -17,7 +17,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -239,8 +241,8 @@ type homes struct {
 func (m *Mover) homes() *homes { return &homes{m: m, dirs: map[string]fsys.Dir{}} }
 
 func (h *homes) close() {
-	for _, d := range h.dirs {
-		d.Close() // nothing was written through it that a close could lose
+	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
+		h.dirs[parent].Close() // nothing was written through it that a close could lose
 	}
 }
 
@@ -266,8 +268,8 @@ func (h *homes) of(file string) (fsys.Dir, string, error) {
 // sync makes the names in all directories of the batch durable.
 func (h *homes) sync() error {
 	var errs []error
-	for _, d := range h.dirs {
-		errs = append(errs, d.Sync())
+	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
+		errs = append(errs, h.dirs[parent].Sync())
 	}
 	return errors.Join(errs...)
 }

@@ -91,11 +91,12 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 	if need := min(info.Allocated, info.Size); need > usage.Available {
 		return fmt.Errorf("%w: %d bytes are free on %s, %d are needed", ErrVolumeFull, usage.Available, m.opt.Volume, need)
 	}
+	f.left = true // also after an error: it may be there
 	to, err := m.staging.Create(fileName(op), 0o600)
 	if err != nil {
 		return volumeFull(err)
 	}
-	f.left, f.src = true, to
+	f.src = to
 	hash, err := digest.Like(op.Digest)
 	if err != nil {
 		return err
@@ -145,8 +146,10 @@ func (m *Mover) vacant(f *moving, op *catalog.Operation) error {
 	if err != nil {
 		return err
 	}
-	if info.IsSymlink() && isLink(f.dir, f.name, m.target(op)) {
-		return nil
+	if info.IsSymlink() {
+		if ours, err := isLink(f.dir, f.name, m.target(op)); ours || err != nil {
+			return err
+		}
 	}
 	return skip("another file has its name now: move that away, then recall again")
 }
@@ -170,7 +173,12 @@ func (b *batch) takeHome(f *moving) error {
 		f.pending = !errors.Is(err, fs.ErrNotExist)
 		return err
 	}
-	if isLink(m.staging, id, m.target(op)) {
+	ours, err := isLink(m.staging, id, m.target(op))
+	if err != nil {
+		f.pending = true
+		return err
+	}
+	if ours {
 		return nil
 	}
 	// Somebody put a file there at this very instant. It gets its name back.
@@ -227,13 +235,27 @@ func (b *batch) settleHome(files []*moving) error {
 		return err
 	}
 	for _, f := range files {
-		f.missing = errors.Join(f.missing, fsys.RestoreFlags(f.src, f.op.Attributes.Flags))
-		info, err := f.src.Stat()
-		if err != nil {
+		if err := restoreFlags(f); err != nil {
 			return err
 		}
-		f.op.Mtime, f.op.Ctime = info.Mtime, info.Ctime
 	}
+	return nil
+}
+
+// restoreFlags gives a file its flags, durably, and sees what it is then.
+func restoreFlags(f *moving) error {
+	before, _ := f.src.Flags()
+	f.missing = errors.Join(f.missing, fsys.RestoreFlags(f.src, f.op.Attributes.Flags))
+	if after, _ := f.src.Flags(); after != before || f.unsure {
+		if err := f.src.Sync(); err != nil {
+			return err
+		}
+	}
+	info, err := f.src.Stat()
+	if err != nil {
+		return err
+	}
+	f.op.Mtime, f.op.Ctime = info.Mtime, info.Ctime
 	return nil
 }
 
