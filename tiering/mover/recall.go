@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -115,7 +116,7 @@ func (b *batch) dress(f *moving) error {
 	a := f.op.Attributes
 	a.Flags = 0 // an immutable file can't be renamed; they come last
 	f.missing = fsys.RestoreAttributes(f.src, a)
-	if errors.Is(f.missing, unix.ENOSPC) || errors.Is(f.missing, unix.EIO) || errors.Is(f.missing, unix.EDQUOT) {
+	if fails(f.missing) {
 		return volumeFull(f.missing)
 	}
 	if err := f.src.Sync(); err != nil {
@@ -128,6 +129,11 @@ func (b *batch) dress(f *moving) error {
 	op := f.op
 	op.Dev, op.Ino, op.Mtime, op.Ctime, op.Allocated = info.Dev, info.Ino, info.Mtime, info.Ctime, info.Allocated
 	return nil
+}
+
+// fails says that an error is of a filesystem in trouble, not of one that has no such attribute or does not allow it.
+func fails(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.ESTALE, unix.EROFS, unix.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
 }
 
 func volumeFull(err error) error {
@@ -244,9 +250,13 @@ func (b *batch) settleHome(files []*moving) error {
 
 // restoreFlags gives a file its flags, durably, and sees what it is then.
 func restoreFlags(f *moving) error {
-	before, _ := f.src.Flags()
-	f.missing = errors.Join(f.missing, fsys.RestoreFlags(f.src, f.op.Attributes.Flags))
-	if after, _ := f.src.Flags(); after != before || f.unsure {
+	before, err1 := f.src.Flags()
+	err := fsys.RestoreFlags(f.src, f.op.Attributes.Flags)
+	if fails(err) {
+		return err
+	}
+	f.missing = errors.Join(f.missing, err)
+	if after, err2 := f.src.Flags(); after != before || err1 != nil || err2 != nil || f.unsure {
 		if err := f.src.Sync(); err != nil {
 			return err
 		}

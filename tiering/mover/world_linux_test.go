@@ -57,20 +57,19 @@ func userFiles(large bool) []planted {
 	labelled := text(hot+"/a/labelled", 100)
 	labelled.mode, labelled.flags, labelled.project = 0o660, 0x40, 7
 	labelled.xattrs = map[string][]byte{fsys.XattrACL: acl.Format(), "user.case": []byte("FIR"), "trusted.x": []byte("y")}
-	setuid := text(hot+"/b/setuid", 5000)
+	setuid := text(hot+"/a/\xff\xfe", 30)
 	setuid.mode = 0o4755
 	files := []planted{
 		{path: hot + "/a/empty", mode: 0o600, uid: 1001},
 		labelled,
 		{path: hot + "/a/holes", data: map[int64][]byte{9000: {1}}, size: 20001, mode: 0o644, uid: 1000},
-		{path: hot + "/a/sparse", data: map[int64][]byte{0: {1}, 40 << 20: []byte("middle")}, size: 66 << 20, mode: 0o644},
+		{path: hot + "/sparse", data: map[int64][]byte{0: {1}, 40 << 20: []byte("middle")}, size: 66 << 20, mode: 0o644},
 		setuid,
-		text(hot+"/small", 11),
-		text(hot+"/a/\xff\xfe", 30),
-		text(hot+"/c/d/"+strings.Repeat("n", 255), 4096),
-		text(hot+"/b/large", 2*stepBytes+100),
+		text(hot+"/a/"+strings.Repeat("n", 255), stepBytes+100),
+		text(hot+"/c/d/small", 4096),
 	}
 	if large {
+		files = append(files, text(hot+"/b/large", 3*stepBytes+100))
 		for i := range 9 {
 			files = append(files, text(fmt.Sprintf("%s/e%d/f/file%d", hot, i%3, i), 1+i*3000))
 		}
@@ -112,7 +111,7 @@ type world struct {
 	fs    fsys.FS // what the mover sees: the disk, or something around it
 	book  *book
 	leave catalog.Leave
-	large bool
+	files []planted
 	now   time.Time
 
 	archive *archive.Archive
@@ -125,16 +124,16 @@ type template struct {
 	disk  *crash.FS
 	log   []change
 	leave catalog.Leave
-	large bool
+	files []planted
 	want  map[string]crash.Entry // what the users have, by path
 }
 
 func (t *template) world(tb testing.TB) *world {
-	return newWorld(tb, t.disk.Survivors(0, 1), t.log, t.leave, t.large)
+	return newWorld(tb, t.disk.Survivors(0, 1), t.log, t.leave, t.files)
 }
 
-func newWorld(t testing.TB, disk *crash.FS, log []change, leave catalog.Leave, large bool) *world {
-	return &world{t: t, disk: disk, fs: disk, book: newBook(t, log), leave: leave, large: large, now: time.Unix(1_900_000_000, 0)}
+func newWorld(t testing.TB, disk *crash.FS, log []change, leave catalog.Leave, files []planted) *world {
+	return &world{t: t, disk: disk, fs: disk, book: newBook(t, log), leave: leave, files: files, now: time.Unix(1_900_000_000, 0)}
 }
 
 // newTemplate makes a world and takes steps in it.
@@ -142,13 +141,17 @@ func newTemplate(t testing.TB, s scenario, large bool) *template {
 	t.Helper()
 	disk := crash.New(crash.Mount{Path: "/"}, crash.Mount{Path: hot}, crash.Mount{Path: vault, Type: crash.XFS, Lacks: s.lacks})
 	must(t, disk.Special(hot+"/a", 0o040750))
-	for _, p := range userFiles(large) {
+	files := userFiles(large)
+	if s.few {
+		files = files[1:2]
+	}
+	for _, p := range files {
 		p.plant(t, disk)
 	}
 	a, err := archive.Init(disk, vault, "vault", host, time.Unix(1_800_000_000, 0))
 	must(t, err)
 	must(t, a.Close())
-	w := newWorld(t, disk, nil, s.leave, large)
+	w := newWorld(t, disk, nil, s.leave, files)
 	for _, step := range s.before {
 		must(t, errors.Join(w.take(step), w.done()))
 	}
@@ -156,19 +159,14 @@ func newTemplate(t testing.TB, s scenario, large bool) *template {
 	want := map[string]crash.Entry{}
 	all, err := disk.Dump(hot)
 	must(t, err)
-	for _, p := range userFiles(large) {
+	for _, p := range files {
 		e, ok := all[p.path]
 		if !ok || e.Mode&fsys.TypeMask != fsys.TypeRegular { // it is released
-			e = s.wanted(t, large)[p.path]
+			e = newTemplate(t, scenario{}, large).want[p.path] // as before anything was moved
 		}
 		want[p.path] = e
 	}
-	return &template{disk: disk, log: w.book.log, leave: s.leave, large: large, want: want}
-}
-
-// wanted is what the users have before anything is moved.
-func (s scenario) wanted(t testing.TB, large bool) map[string]crash.Entry {
-	return newTemplate(t, scenario{}, large).want
+	return &template{disk: disk, log: w.book.log, leave: s.leave, files: files, want: want}
 }
 
 // step is something that the engine lets the mover do.
@@ -209,10 +207,10 @@ func (w *world) close() {
 
 // batches are two and more, the first with more files than are synced one by one.
 func batches[T any](all []T) [][]T {
-	if len(all) <= 6 {
+	if len(all) <= 5 {
 		return slices.Collect(slices.Chunk(all, max(1, (len(all)+1)/2)))
 	}
-	return append([][]T{all[:6]}, slices.Collect(slices.Chunk(all[6:], 4))...)
+	return append([][]T{all[:5]}, slices.Collect(slices.Chunk(all[5:], 4))...)
 }
 
 // info is what is at a path, apart from what is counted.
@@ -241,7 +239,7 @@ func (w *world) known(file string) (info fsys.Info, o catalog.Object, equal, reg
 // archiveAll archives what has no copy.
 func archiveAll(ctx context.Context, w *world) error {
 	var items []selection.Item
-	for _, p := range userFiles(w.large) {
+	for _, p := range w.files {
 		info, _, equal, regular := w.known(p.path)
 		if equal || !regular {
 			continue
@@ -263,7 +261,7 @@ func archiveAll(ctx context.Context, w *world) error {
 // releaseAll releases what has a copy.
 func releaseAll(ctx context.Context, w *world) error {
 	var candidates []mover.Candidate
-	for _, p := range userFiles(w.large) {
+	for _, p := range w.files {
 		if _, o, equal, _ := w.known(p.path); equal {
 			candidates = append(candidates, mover.Candidate{Path: p.path, Object: o, Reason: "full"})
 		}
@@ -311,7 +309,7 @@ func mendAll(ctx context.Context, w *world) error {
 
 // edit lets a user change two files.
 func edit(_ context.Context, w *world) error {
-	for _, name := range []string{hot + "/b/setuid", hot + "/a/empty"} {
+	for _, name := range []string{hot + "/a/\xff\xfe", hot + "/a/empty"} {
 		p := text(name, 7000)
 		p.mode = 0o600
 		p.plant(w.t, w.disk)
@@ -321,7 +319,7 @@ func edit(_ context.Context, w *world) error {
 
 // rot lets an object go bad, and somebody notice.
 func rot(ctx context.Context, w *world) error {
-	for _, name := range []string{hot + "/a/labelled", hot + "/b/large"} {
+	for _, name := range []string{hot + "/a/labelled", hot + "/c/d/small"} {
 		o, ok, err := w.book.Catalog.Object(ctx, host, name)
 		if err != nil || !ok {
 			return fmt.Errorf("%s: %v %w", name, ok, err)
@@ -352,6 +350,7 @@ type scenario struct {
 	lacks  crash.Lack // of the archive's filesystem
 	before []step
 	run    step
+	few    bool // files: one
 	// most is how many versions each file may have in the end.
 	most int
 }
@@ -359,14 +358,14 @@ type scenario struct {
 func scenarios() []scenario {
 	link, nothing := catalog.LeaveLink, catalog.LeaveNothing
 	return []scenario{
-		{"archive", link, 0, nil, archiveAll, 1},
-		{"archive without renames that spare", link, crash.NoReplace, nil, archiveAll, 1},
-		{"release to links", link, 0, []step{archiveAll}, releaseAll, 1},
-		{"release to nothing", nothing, 0, []step{archiveAll}, releaseAll, 1},
-		{"recall links", link, 0, []step{archiveAll, releaseAll}, recallAll, 1},
-		{"recall nothing", nothing, 0, []step{archiveAll, releaseAll}, recallAll, 1},
-		{"second version", link, 0, []step{archiveAll, edit}, archiveAll, 2},
-		{"mend", link, 0, []step{archiveAll, rot}, mendAll, 2},
+		{name: "archive", leave: link, run: archiveAll, most: 1},
+		{name: "archive by link and unlink", leave: link, lacks: crash.NoReplace, run: archiveAll, few: true, most: 1},
+		{name: "release to links", leave: link, before: []step{archiveAll}, run: releaseAll, most: 1},
+		{name: "release to nothing", leave: nothing, before: []step{archiveAll}, run: releaseAll, most: 1},
+		{name: "recall links", leave: link, before: []step{archiveAll, releaseAll}, run: recallAll, most: 1},
+		{name: "recall nothing", leave: nothing, before: []step{archiveAll, releaseAll}, run: recallAll, most: 1},
+		{name: "second version", leave: link, before: []step{archiveAll, edit}, run: archiveAll, most: 2},
+		{name: "mend", leave: link, before: []step{archiveAll, rot}, run: mendAll, most: 2},
 	}
 }
 
