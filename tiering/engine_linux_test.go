@@ -23,7 +23,6 @@ type site struct {
 	hot, cold string
 	catalog   *catalog.Catalog
 	options   Options
-	now       time.Time
 }
 
 func newSite(t *testing.T, where string, change func(*Policy)) *site {
