@@ -110,6 +110,7 @@ func canaries(t *testing.T, outside string) (touched func() []string) {
 
 // Files that are used in every way while runs and recalls go on lose nothing that was written to them.
 func TestRacingProcesses(t *testing.T) {
+	t.Parallel()
 	mounttest.RequireRoot(t)
 	p, outside := newTrack(t)
 	touched := canaries(t, outside)
@@ -226,6 +227,7 @@ func (p place) kept(t *testing.T, all []raced) {
 
 // Writers that open, append and close while thousands of files are released lose no append.
 func TestNoAppendIsLost(t *testing.T) {
+	t.Parallel()
 	mounttest.RequireRoot(t)
 	p, outside := newTrack(t)
 	if err := os.Mkdir(outside, 0o755); err != nil {
