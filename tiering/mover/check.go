@@ -14,6 +14,7 @@ import (
 const (
 	flagImmutable  = 0x10
 	flagAppendOnly = 0x20
+	flagNoCOW      = 0x800000 // of btrfs: forbids nothing, but only a file without content takes it
 )
 
 // source opens a file at home and sees that it may be moved: a regular file with one name, unchanged, that nobody has open

@@ -96,6 +96,7 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 		return volumeFull(err)
 	}
 	f.left, f.src = true, to
+	noCOW(to, op.Attributes.Flags)
 	hash, err := digest.Like(op.Digest)
 	if err != nil {
 		return err
@@ -109,10 +110,20 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 	return b.dress(f)
 }
 
+// noCOW sets the one attribute of lsattr (C, of btrfs) that only a file without content takes. If that fails the last step says so.
+func noCOW(f fsys.File, want uint32) {
+	if want&flagNoCOW == 0 {
+		return
+	}
+	if flags, err := f.Flags(); err == nil {
+		_ = f.SetFlags(flags | flagNoCOW)
+	}
+}
+
 // dress gives the copy its attributes and makes it durable. What can't be restored is remembered; the file is more than that.
 func (b *batch) dress(f *moving) error {
 	a := f.op.Attributes
-	a.Flags = 0 // an immutable file can't be renamed; they come last
+	a.Flags &= flagNoCOW // the others come last: an immutable file can't be renamed
 	f.missing = fsys.RestoreAttributes(f.src, a)
 	if errors.Is(f.missing, unix.ENOSPC) || errors.Is(f.missing, unix.EIO) || errors.Is(f.missing, unix.EDQUOT) {
 		return volumeFull(f.missing)
