@@ -64,7 +64,9 @@ func Parse(name string, data []byte, checks ...Check) (*Config, error) {
 		r.agree(c)
 		for _, check := range checks {
 			for _, p := range check(c) {
-				p.File = name
+				if p.File = name; p.Line == 0 {
+					p.Line, p.Column = position(r.at[p.Field])
+				}
 				r.problems = append(r.problems, p)
 			}
 		}
@@ -103,12 +105,19 @@ type keys map[string]func(node ast.Node, field string)
 
 func (r *reader) problem(node ast.Node, field, format string, args ...any) {
 	p := Problem{File: r.file, Field: field, Message: fmt.Sprintf(format, args...)}
-	if node != nil {
-		if t := node.GetToken(); t != nil && t.Position != nil {
-			p.Line, p.Column = t.Position.Line, t.Position.Column
-		}
-	}
+	p.Line, p.Column = position(node)
 	r.problems = append(r.problems, p)
+}
+
+// position is where a node stands; 0 where that is not known.
+func position(node ast.Node) (line, column int) {
+	if node == nil {
+		return 0, 0
+	}
+	if t := node.GetToken(); t != nil && t.Position != nil {
+		return t.Position.Line, t.Position.Column
+	}
+	return 0, 0
 }
 
 // entries are the pairs of a mapping; ok is false, with a problem, where node is none. An empty value is an empty mapping.

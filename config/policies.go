@@ -23,12 +23,12 @@ var leaves = []string{"link", "nothing"}
 var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 func defaultTiering() Tiering {
-	return Tiering{Verify: Verify{Schedule: Text{Value: "30 4 * * *", Field: "tiering.verify.schedule"}, Time: time.Hour}}
+	return Tiering{Verify: Verify{Schedule: Text{Value: "30 4 * * *", Field: "tiering.verify.schedule"}, Time: time.Hour}, PauseAbove: .8}
 }
 
 func (r *reader) tiering(into *Tiering) func(ast.Node, string) {
 	return func(node ast.Node, field string) {
-		r.mapping(node, field, keys{"verify": func(n ast.Node, f string) {
+		r.mapping(node, field, keys{"pause_above": r.part(&into.PauseAbove), "verify": func(n ast.Node, f string) {
 			v := &into.Verify
 			r.mapping(n, f, keys{
 				"schedule": r.compiled(&v.Schedule),

@@ -36,7 +36,9 @@ func (c *Config) Show(w io.Writer) error {
 		{Key: "archives", Value: archivesYAML(c.Archives)},
 		{Key: "policies", Value: policiesYAML(c.Policies)},
 		{Key: "holds", Value: holdsYAML(c.Holds)},
-		{Key: "tiering", Value: yaml.MapSlice{{Key: "verify", Value: verifyYAML(c.Tiering.Verify)}}},
+		{Key: "tiering", Value: yaml.MapSlice{
+			{Key: "pause_above", Value: percentText(c.Tiering.PauseAbove)}, {Key: "verify", Value: verifyYAML(c.Tiering.Verify)},
+		}},
 	}
 	if x := c.Influx; x != nil {
 		all = append(all, yaml.MapItem{Key: "influx", Value: yaml.MapSlice{

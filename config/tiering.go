@@ -76,7 +76,11 @@ type Hold struct {
 }
 
 // Tiering is what holds for the tiering daemon as a whole.
-type Tiering struct{ Verify Verify }
+type Tiering struct {
+	Verify Verify
+	// PauseAbove is the share of time in which something on the host waits for a disk above which tierd pauses; 0: it never does.
+	PauseAbove float64
+}
 
 // Verify says how often objects are read back from the archives, the longest unread first, and how much at a time.
 type Verify struct {
@@ -113,5 +117,6 @@ func (t Text) Problem(offset int, format string, args ...any) Problem {
 }
 
 // Check looks for further problems of a configuration: those of texts that this package does not compile. It is called with
-// whatever could be read, also of a file that has other problems; texts may then be empty.
+// whatever could be read, also of a file that has other problems; texts may then be empty. A problem without a line stands where
+// its field does.
 type Check func(*Config) []Problem

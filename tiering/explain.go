@@ -46,7 +46,7 @@ func (e *Engine) explain(ctx context.Context, p Policy, path string) (Explanatio
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", filepath.Clean(path), err)
 	}
-	judge, _, err := e.judge(ctx, p, e.opt.Now())
+	judge, err := e.judge(ctx, p, e.startLoading(ctx, filepath.Dir(path)), e.opt.Now())
 	if err != nil {
 		return Explanation{}, err
 	}

@@ -37,30 +37,49 @@ const largestJump = 24 * time.Hour
 
 // guard sees that a policy may move files now.
 func (e *Engine) guard(ctx context.Context, p Policy, a *archive.Archive) error {
-	volume, err := e.opt.FS.OpenRoot(p.Volume)
+	for _, g := range e.guards(ctx, p, a) {
+		if g.Err != nil {
+			return g.Err
+		}
+	}
+	return nil
+}
+
+// guards are what a run depends on beside its archive. Of a volume that is not there nothing else is said.
+func (e *Engine) guards(ctx context.Context, p Policy, a *archive.Archive) []Finding {
+	info, usage, err := e.lookAtVolume(p.Volume)
 	if err != nil {
-		return refuse("is it mounted? else correct the policy's volume", "volume %s: %v", p.Volume, err)
+		return []Finding{{"volume " + p.Volume + " is there", err}}
 	}
-	defer volume.Close()
-	info, err := volume.Stat()
-	usage, err2 := volume.StatFS()
-	if err := errors.Join(err, err2); err != nil {
-		return fmt.Errorf("volume %s: %w", p.Volume, err)
-	}
+	var apart, writable error
 	if info.Dev == a.Device() {
-		return refuse("put the archive on another volume", "archive %s at %s is on the filesystem of %s: moving there would free nothing",
+		apart = refuse("put the archive on another volume", "archive %s at %s is on the filesystem of %s: moving there would free nothing",
 			a.Name, a.Path, p.Volume)
 	}
 	if usage.ReadOnly {
-		return refuse("remount it for writing", "volume %s is read-only", p.Volume)
+		writable = refuse("remount it for writing", "volume %s is read-only", p.Volume)
 	}
-	if err := mayRelease(p.Volume, usage); err != nil {
-		return err
+	return []Finding{
+		{"volume " + p.Volume + " is on another filesystem than the archive", apart},
+		{"volume " + p.Volume + " can be written", writable},
+		{"its filesystem can tell whether a file is in use", mayRelease(p.Volume, usage)},
+		{"what is left in a file's place is safe: " + string(p.Leave), e.mayLink(p, a)},
+		{"the clock is not behind the last run", e.clock(ctx)},
 	}
-	if err := e.mayLink(p, a); err != nil {
-		return err
+}
+
+func (e *Engine) lookAtVolume(volume string) (fsys.Info, fsys.Usage, error) {
+	dir, err := e.opt.FS.OpenRoot(volume)
+	if err != nil {
+		return fsys.Info{}, fsys.Usage{}, refuse("is it mounted? else correct the policy's volume", "volume %s: %v", volume, err)
 	}
-	return e.clock(ctx)
+	defer dir.Close()
+	info, err := dir.Stat()
+	usage, err2 := dir.StatFS()
+	if err := errors.Join(err, err2); err != nil {
+		return info, usage, fmt.Errorf("volume %s: %w", volume, err)
+	}
+	return info, usage, nil
 }
 
 // mayLink refuses links that would let people change the archive, or that would dangle elsewhere.

@@ -19,9 +19,18 @@ func (e *Engine) record(ctx context.Context, points ...line.Point) error {
 	return e.opt.Record(ctx, points)
 }
 
-// recordRun hands what a run came to to the boards.
+// recordRun hands what a run came to, and the head of the audit log, to the boards and the journal.
 func (e *Engine) recordRun(ctx context.Context, plan selection.Plan, run catalog.Run) error {
-	return e.record(ctx, RunPoint(plan, run, e.opt.Tags))
+	seq, hash, err := e.opt.Catalog.AuditHead(ctx)
+	if err != nil {
+		return err
+	}
+	// Outside of the catalog, so that not even root can write the log anew unnoticed.
+	head := catalog.FormatHead(seq, hash)
+	e.opt.Log.Info("audit head", "head", head)
+	p := RunPoint(plan, run, e.opt.Tags)
+	p.Fields = append(p.Fields, line.Text("audit_head", head))
+	return e.record(ctx, p)
 }
 
 // bucketNames are scan.Buckets by the days from which each begins, as the boards sort by name.
@@ -64,7 +73,7 @@ func (e *Engine) RecordArchives(ctx context.Context) error {
 		t := totals[v.Name]
 		use.Files, use.Bytes = t.Archived.Files+t.Released.Files, t.Archived.Bytes+t.Released.Bytes
 		use.ReleasedFiles, use.ReleasedBytes = t.Released.Files, t.Released.Bytes
-		use.Bad, use.OldestCheck = t.Bad, t.OldestCheck
+		use.Bad, use.OldestCheck, use.Recalls = t.Bad, t.OldestCheck, t.Recalled
 		if use.Usage, err = e.archiveUsage(v); err != nil {
 			if errors.Is(err, archive.ErrNotInitialised) {
 				continue

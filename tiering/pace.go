@@ -14,8 +14,8 @@ type PaceOptions struct {
 	Bandwidth int64 // bytes a second
 	// Pressure is how busy the disks are, in percent; see ReadPressure. Nil: work never pauses.
 	Pressure func() (float64, error)
-	// PauseAbove is the pressure above which work pauses; it goes on at half of it. The work itself causes pressure: a mark that
-	// it reaches alone on a quiet host makes it stutter. 0: it never pauses.
+	// PauseAbove is the pressure above which work pauses; it goes on at half of it. Where that comes within ownPause, the pressure
+	// was the work's own, and it goes on for ownWork whatever the pressure. 0: it never pauses.
 	PauseAbove float64
 	Now        func() time.Time // required with Pressure
 	Log        *slog.Logger     // required with Pressure
@@ -30,11 +30,19 @@ type Pace struct {
 	mu      sync.Mutex // guards what follows
 	looked  time.Time
 	paused  bool
+	since   time.Time // when it paused
+	own     time.Time // until when the pressure counts as the work's own
 	failing bool
 }
 
 // burst is how much time's worth of bandwidth may go at once: so little that a graph of the disk shows a flat line.
 const burst = 100 * time.Millisecond
+
+const (
+	// The average over ten seconds falls to a half in seven when what caused it ends: then nobody else keeps the disks busy.
+	ownPause = 12 * time.Second
+	ownWork  = 5 * time.Minute
+)
 
 // look is how often pressure is read: its average is over ten seconds.
 const look = time.Second
@@ -106,9 +114,13 @@ func (p *Pace) busy() bool {
 	if p.paused {
 		mark /= 2
 	}
-	busy := err == nil && pressure > mark
+	busy := err == nil && pressure > mark && (p.paused || !now.Before(p.own))
 	if busy != p.paused {
-		p.paused = busy
+		if p.paused = busy; busy {
+			p.since = now
+		} else if now.Sub(p.since) <= ownPause {
+			p.own = now.Add(ownWork)
+		}
 		o.Log.Debug(map[bool]string{true: "work pauses: the disks are busy", false: "work goes on"}[busy], "pressure_percent", pressure)
 	}
 	return busy

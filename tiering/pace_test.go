@@ -100,34 +100,80 @@ func TestPaceEndsWithItsContext(t *testing.T) {
 func TestPacePausesWhileDisksAreBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		// The pressure of each second: above 60 pauses, and it goes on at 30.
-		seconds := []float64{10, 60, 61, 50, 31, 30, 60, 90, 29}
+		// The pressure of each quarter of a minute: above 60 pauses, and it goes on at 30.
+		const quarter = 15 * time.Second
+		steps := []float64{10, 60, 61, 50, 31, 30, 60, 90, 29}
 		reads := 0
 		var said bytes.Buffer
 		p := NewPace(PaceOptions{
 			Pressure: func() (float64, error) {
 				reads++
-				return seconds[min(int(time.Since(begin)/time.Second), len(seconds)-1)], nil
+				return steps[min(int(time.Since(begin)/quarter), len(steps)-1)], nil
 			},
 			PauseAbove: 60, Now: time.Now,
 			Log: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
 		var worked [10]bool
-		for time.Since(begin) < 9*time.Second {
+		for time.Since(begin) < 9*quarter {
 			if err := p.Wait(t.Context(), 1); err != nil {
 				t.Fatal(err)
 			}
-			worked[time.Since(begin)/time.Second] = true
+			worked[time.Since(begin)/quarter] = true
 			time.Sleep(50 * time.Millisecond)
 		}
 		if want := [10]bool{0: true, 1: true, 5: true, 6: true, 8: true}; worked != want {
-			t.Errorf("it worked in the seconds %v, want %v", worked, want)
+			t.Errorf("it worked in the quarters of a minute %v, want %v", worked, want)
 		}
-		if reads > 10 {
-			t.Errorf("pressure was read %d times in nine seconds", reads)
+		if reads > 140 {
+			t.Errorf("pressure was read %d times in 135 seconds", reads)
 		}
 		if n := strings.Count(said.String(), "work pauses"); n != 2 {
 			t.Errorf("it said %d times that it pauses, want 2:\n%s", n, &said)
+		}
+	})
+}
+
+// Work that is the only one to keep the disks busy must not stop and go.
+func TestPaceKnowsItsOwnPressure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		pressure, pauses := 0., 0
+		p := NewPace(PaceOptions{
+			// It rises while there is work and halves in seven seconds without.
+			Pressure:   func() (float64, error) { return pressure, nil },
+			PauseAbove: 60, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		})
+		stop := make(chan struct{})
+		working := false
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Second):
+				}
+				target := 0.
+				if working {
+					target = 90
+				}
+				pressure += (target - pressure) / 10
+			}
+		}()
+		defer close(stop)
+		for time.Since(begin) < 10*time.Minute {
+			before := time.Now()
+			working = false
+			if err := p.Wait(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+			if time.Since(before) > time.Second {
+				pauses++
+			}
+			working = true
+			time.Sleep(100 * time.Millisecond)
+		}
+		if pauses < 1 || pauses > 3 {
+			t.Errorf("it paused %d times in ten minutes for itself, want once in five minutes", pauses)
 		}
 	})
 }

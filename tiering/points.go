@@ -43,7 +43,7 @@ type ArchiveUse struct {
 	ReleasedFiles, ReleasedBytes int64     // of those, what is nowhere else
 	Bad                          int64     // objects that were read back wrong
 	OldestCheck                  time.Time // of the object that was not read back for the longest; zero: one never was
-	Recalls                      int64     // since the catalog began
+	Recalls                      int64     // files that were recalled at least once
 	Usage                        volume.Usage
 }
 

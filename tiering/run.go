@@ -143,7 +143,9 @@ func (r *runner) execute(ctx context.Context, plan *selection.Plan) error {
 	}
 	r.report.Run = r.run_.ID
 	r.mover.SetRun(r.run_.ID)
-	r.archive.NewRun()
+	if err := r.mover.Narrow(ctx); err != nil {
+		return err
+	}
 	before, err := r.used()
 	if err != nil {
 		return err
@@ -154,6 +156,9 @@ func (r *runner) execute(ctx context.Context, plan *selection.Plan) error {
 	}
 	e.progress.begin(e.opt.Now(), "moving", int64(len(plan.Files)), 2*bytes) // each byte is copied and read back
 	r.moveAll(ctx, plan.Files)
+	if r.report.FilesArchived > 0 {
+		r.note(r.mover.Settled())
+	}
 	e.progress.end()
 	if errors.Is(r.failed, errWindow) {
 		r.report.Reason, r.failed = r.report.Reason+"; ended when its window closed", nil

@@ -17,7 +17,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tidemark/tidemark/config"
-	"github.com/tidemark/tidemark/planner/report"
+	"github.com/tidemark/tidemark/internal/table"
+	"github.com/tidemark/tidemark/tiering"
 )
 
 // version is set by the linker.
@@ -36,6 +37,7 @@ type program struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+	status *statusLine // stderr's; nil: progress is not shown
 	getenv func(string) string
 	now    func() time.Time
 	log    *slog.Logger
@@ -46,7 +48,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, now: time.Now, log: peopleLogger(stderr)}
+	status := &statusLine{w: stderr}
+	p := &program{stdin: stdin, stdout: stdout, stderr: status, status: status, getenv: os.Getenv, now: time.Now, log: peopleLogger(status)}
 	app := p.app()
 	help := &helpWriter{w: stdout}
 	app.Writer = help
@@ -86,8 +89,8 @@ func (p *program) app() *cli.App {
 			Name: "config", Usage: "read `FILE`", DefaultText: "$TIDEMARK_CONFIG, else /etc/tidemark/tidemark.yaml where there is one",
 		}},
 		Commands: []*cli.Command{
-			p.upCommand(), p.agentCommand(), p.volumesCommand(), p.forecastCommand(), p.importCommand(), p.configCommand(),
-			p.readVolumesCommand(),
+			p.upCommand(), p.agentCommand(), p.tierdCommand(), p.volumesCommand(), p.forecastCommand(), p.importCommand(), p.policyCommand(),
+			p.archiveCommand(), p.holdCommand(), p.auditCommand(), p.recoverCommand(), p.configCommand(), p.readVolumesCommand(), p.playTieringCommand(),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // run owns the exit code
 		Action:         p.noCommand,
@@ -110,10 +113,22 @@ func strict(c *cli.Command) {
 	action := c.Action
 	if len(c.Subcommands) > 0 {
 		c.Action = func(ctx *cli.Context) error {
-			if !ctx.Args().Present() {
-				return usagef("", "%s needs one of: %s", c.Name, strings.Join(commandNames(c.Subcommands), ", "))
+			switch {
+			case ctx.Args().Present():
+				return unknownCommand(c.Name+" ", ctx.Args().First(), c.Subcommands)
+			case action != nil:
+				return action(ctx)
 			}
-			return unknownCommand(c.Name+" ", ctx.Args().First(), c.Subcommands)
+			return usagef("", "%s needs one of: %s", c.Name, strings.Join(commandNames(c.Subcommands), ", "))
+		}
+		return
+	}
+	if strings.HasSuffix(c.ArgsUsage, severalArguments) {
+		c.Action = func(ctx *cli.Context) error {
+			if err := flagBehind(ctx); err != nil {
+				return err
+			}
+			return action(ctx)
 		}
 		return
 	}
@@ -131,6 +146,19 @@ func strict(c *cli.Command) {
 		}
 		return action(ctx)
 	}
+}
+
+// severalArguments ends the usage of a command that takes any number of them.
+const severalArguments = "…"
+
+// flagBehind refuses a flag among arguments: it would be taken for a name.
+func flagBehind(ctx *cli.Context) error {
+	for _, arg := range ctx.Args().Slice() {
+		if strings.HasPrefix(arg, "-") {
+			return usagef("flags stand before arguments; write a name that begins so as ./"+arg, "%s: %q among the arguments", ctx.Command.Name, arg)
+		}
+	}
+	return nil
 }
 
 func (p *program) noCommand(ctx *cli.Context) error {
@@ -203,6 +231,7 @@ func exitCode(err error) int {
 	var f *fault
 	var bad *config.Error
 	var status exitStatus
+	var refusal *tiering.Refusal
 	switch {
 	case err == nil:
 		return exitDone
@@ -210,7 +239,7 @@ func exitCode(err error) int {
 		return int(status)
 	case errors.As(err, &f):
 		return f.code
-	case errors.As(err, &bad):
+	case errors.As(err, &bad), errors.As(err, &refusal):
 		return exitUsage
 	}
 	return exitFailed
@@ -240,11 +269,22 @@ func (p *program) sayError(err error) {
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") { // of several errors each has its own
 		if line != "" {
-			p.say("%s", report.Printable(line)) // a server's words, or a file's name, must not move the cursor
+			p.say("%s", table.Printable(line)) // a server's words, or a file's name, must not move the cursor
 		}
 	}
+	if hint := hintOf(err); hint != "" {
+		p.say("hint: %s", hint)
+	}
+}
+
+func hintOf(err error) string {
 	var f *fault
 	if errors.As(err, &f) && f.hint != "" {
-		p.say("hint: %s", f.hint)
+		return f.hint
 	}
+	var refusal *tiering.Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Hint
+	}
+	return ""
 }

@@ -1,28 +1,17 @@
 package main
 
-import (
-	"github.com/tidemark/tidemark/config"
-	"github.com/tidemark/tidemark/tiering"
-)
+import "github.com/tidemark/tidemark/config"
 
 // checks find what is wrong with the texts of a configuration that the config package keeps, but does not compile.
-func (p *program) checks() []config.Check {
-	return []config.Check{p.checkSchedules}
-}
+func (p *program) checks() []config.Check { return []config.Check{p.checkTexts} }
 
-func (p *program) checkSchedules(c *config.Config) []config.Problem {
-	var problems []config.Problem
-	check := func(text config.Text) {
-		if text.Value == "" { // never by itself
-			return
-		}
-		if _, err := tiering.ParseSchedule(text.Value, c.Timezone, p.now()); err != nil {
-			problems = append(problems, text.Problem(-1, "%v", err))
-		}
+// checkTexts compiles them as the engine gets them, so that what is wrong is told among the other problems.
+func (p *program) checkTexts(cfg *config.Config) []config.Problem {
+	c := &compiler{cfg: cfg, now: p.now()}
+	for i := range cfg.Policies {
+		c.policy(i)
 	}
-	for _, policy := range c.Policies {
-		check(policy.Schedule)
-	}
-	check(c.Tiering.Verify.Schedule)
-	return problems
+	c.schedule(cfg.Tiering.Verify.Schedule)
+	c.holds()
+	return c.problems
 }

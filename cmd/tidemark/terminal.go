@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/tidemark/tidemark/planner/report"
+	"github.com/tidemark/tidemark/internal/table"
 )
 
 // The rules of the terminal. Results go to stdout and nothing else does. Progress, warnings and errors go to stderr, each
@@ -96,7 +96,7 @@ func (h people) Handle(_ context.Context, r slog.Record) error {
 	line.WriteString(r.Message)
 	before := " ("
 	r.Attrs(func(a slog.Attr) bool {
-		fmt.Fprintf(&line, "%s%s: %s", before, strings.ReplaceAll(a.Key, "_", " "), report.Printable(a.Value.String()))
+		fmt.Fprintf(&line, "%s%s: %s", before, strings.ReplaceAll(a.Key, "_", " "), table.Printable(a.Value.String()))
 		before = ", "
 		return true
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tidemark/tidemark/internal/table"
 	"github.com/tidemark/tidemark/planner"
 	"github.com/tidemark/tidemark/planner/forecast"
 	"github.com/tidemark/tidemark/planner/report"
@@ -132,6 +133,6 @@ func asPlugin(args []string) bool {
 }
 
 func (p *program) unknown(err error) error {
-	fmt.Fprintf(p.stdout, "TIDEMARK UNKNOWN - %s\n", report.Printable(err.Error()))
+	fmt.Fprintf(p.stdout, "TIDEMARK UNKNOWN - %s\n", table.Printable(err.Error()))
 	return exitStatus(report.Unknown)
 }

@@ -43,10 +43,11 @@ func seedTiering(t *testing.T, server *influxtest.Server) view {
 		run("nas1", "cold", video, "vault", "dc1", 2*time.Hour, catalog.Run{Triggered: "x", FilesArchived: 4, BytesArchived: 400, FilesReleased: 2, BytesReleased: 200, Failed: 1, Skipped: 3, Insufficient: true}),
 		run("nas1", "scans", scans, "deep", "dc1", 3*time.Hour, catalog.Run{}),
 		run("web.1", "logs", logs, "vault", "dc1", 5*day, catalog.Run{Triggered: "x", FilesArchived: 7, BytesArchived: 70, FilesReleased: 7, BytesReleased: 70, Insufficient: true}),
-		run("web.1", "logs", logs, "vault", "dc1", time.Hour, catalog.Run{Triggered: "x", FilesArchived: 1, BytesArchived: 10, FilesReleased: 1, BytesReleased: 10}),
+		run("web.1", "logs", logs, "vault", "dc1", 110*time.Minute, catalog.Run{Triggered: "x", FilesArchived: 1, BytesArchived: 10, FilesReleased: 1, BytesReleased: 10}),
 		run("webx1", "cold", "/x", "vault", "dc1", 2*day, catalog.Run{Triggered: "x", Failed: 2, Insufficient: true}),
 
 		archived("nas1", "vault", "old", 2*day, tiering.ArchiveUse{Files: 1, Bad: 9, OldestCheck: now.Add(-400 * day), Usage: volume.Usage{Total: 100, Used: 50, Free: 50}}),
+		archived("nas1", "vault", "old", 2*day-30*time.Minute, tiering.ArchiveUse{Files: 1, Usage: volume.Usage{Total: 100, Used: 40, Free: 60}}),
 		archived("nas1", "vault", "dc1", time.Hour, tiering.ArchiveUse{
 			Files: 14, Bytes: 1400, ReleasedFiles: 10, ReleasedBytes: 1000, Bad: 1, Recalls: 2,
 			OldestCheck: now.Add(-30 * day), Usage: volume.Usage{Total: 2000, Used: 1500, Free: 500},
@@ -114,8 +115,8 @@ var tieringExpectations = map[string]tieringExpectation{
 	"Longest unread/A":        value("2592000", "2592000", "2592000", ""),
 	"Moved/A": {
 		columns: []string{"_time", "archived"},
-		all:     []string{"2026-03-10T13:00:00Z 70", "2026-03-13T13:00:00Z 0", "2026-03-14T11:00:00Z 1000", "2026-03-15T10:00:00Z 0", "2026-03-15T11:00:00Z 400", "2026-03-15T12:00:00Z 10"},
-		hosts:   []string{"2026-03-10T13:00:00Z 70", "2026-03-14T11:00:00Z 1000", "2026-03-15T10:00:00Z 0", "2026-03-15T11:00:00Z 400", "2026-03-15T12:00:00Z 10"},
+		all:     []string{"2026-03-10T13:00:00Z 70", "2026-03-13T13:00:00Z 0", "2026-03-14T11:00:00Z 1000", "2026-03-15T10:00:00Z 0", "2026-03-15T11:00:00Z 410"},
+		hosts:   []string{"2026-03-10T13:00:00Z 70", "2026-03-14T11:00:00Z 1000", "2026-03-15T10:00:00Z 0", "2026-03-15T11:00:00Z 410"},
 		policy:  []string{"2026-03-13T13:00:00Z 0", "2026-03-14T11:00:00Z 1000", "2026-03-15T11:00:00Z 400"},
 		archive: []string{"2026-03-15T10:00:00Z 0"},
 	},
@@ -126,15 +127,13 @@ var tieringExpectations = map[string]tieringExpectation{
 			"2026-03-13T13:00:00Z 0",
 			"2026-03-14T11:00:00Z 800",
 			"2026-03-15T10:00:00Z 0",
-			"2026-03-15T11:00:00Z 200",
-			"2026-03-15T12:00:00Z 10",
+			"2026-03-15T11:00:00Z 210",
 		},
 		hosts: []string{
 			"2026-03-10T13:00:00Z 70",
 			"2026-03-14T11:00:00Z 800",
 			"2026-03-15T10:00:00Z 0",
-			"2026-03-15T11:00:00Z 200",
-			"2026-03-15T12:00:00Z 10",
+			"2026-03-15T11:00:00Z 210",
 		},
 		policy: []string{
 			"2026-03-13T13:00:00Z 0",
@@ -243,13 +242,13 @@ var tieringExpectations = map[string]tieringExpectation{
 		all: []string{
 			"cold nas1 /srv/video vault 2026-03-15T10:00:00Z 1 200 1000 900 1 1 3",
 			"scans nas1 /srv/scans deep 2026-03-15T09:00:00Z 0 0 1000 900 0 0 0",
-			"logs web.1 /var/log vault 2026-03-15T11:00:00Z 1 10 1000 900 0 0 0",
+			"logs web.1 /var/log vault 2026-03-15T10:10:00Z 1 10 1000 900 0 0 0",
 			"cold webx1 /x vault 2026-03-13T12:00:00Z 1 0 1000 900 1 2 0",
 		},
 		hosts: []string{
 			"cold nas1 /srv/video vault 2026-03-15T10:00:00Z 1 200 1000 900 1 1 3",
 			"scans nas1 /srv/scans deep 2026-03-15T09:00:00Z 0 0 1000 900 0 0 0",
-			"logs web.1 /var/log vault 2026-03-15T11:00:00Z 1 10 1000 900 0 0 0",
+			"logs web.1 /var/log vault 2026-03-15T10:10:00Z 1 10 1000 900 0 0 0",
 		},
 		policy: []string{
 			"cold nas1 /srv/video vault 2026-03-15T10:00:00Z 1 200 1000 900 1 1 3",
@@ -283,14 +282,14 @@ var tieringExpectations = map[string]tieringExpectation{
 	"Runs/A": {
 		columns: runColumns,
 		all: []string{
-			"2026-03-15T11:00:00Z web.1 logs vault 1 10 1 10 0 0 90",
+			"2026-03-15T10:10:00Z web.1 logs vault 1 10 1 10 0 0 90",
 			"2026-03-15T10:00:00Z nas1 cold vault 4 400 2 200 1 3 90",
 			"2026-03-14T10:00:00Z nas1 cold vault 10 1000 8 800 0 0 90",
 			"2026-03-13T12:00:00Z webx1 cold vault 0 0 0 0 2 0 90",
 			"2026-03-10T12:00:00Z web.1 logs vault 7 70 7 70 0 0 90",
 		},
 		hosts: []string{
-			"2026-03-15T11:00:00Z web.1 logs vault 1 10 1 10 0 0 90",
+			"2026-03-15T10:10:00Z web.1 logs vault 1 10 1 10 0 0 90",
 			"2026-03-15T10:00:00Z nas1 cold vault 4 400 2 200 1 3 90",
 			"2026-03-14T10:00:00Z nas1 cold vault 10 1000 8 800 0 0 90",
 			"2026-03-10T12:00:00Z web.1 logs vault 7 70 7 70 0 0 90",

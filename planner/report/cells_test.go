@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark/tidemark/internal/table"
 	"github.com/tidemark/tidemark/planner"
 )
 
@@ -111,7 +112,7 @@ func TestAmount(t *testing.T) {
 		{nan, planner.AsRead, "-"},
 	} {
 		got := amount(tc.v, tc.unit)
-		if got != tc.want || cells.StringWidth(got) > 9 {
+		if got != tc.want || table.Cells.StringWidth(got) > 9 {
 			t.Errorf("%v %s is %q, want %q in at most nine cells", tc.v, tc.unit, got, tc.want)
 		}
 	}

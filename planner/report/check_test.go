@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark/tidemark/internal/table"
 	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner"
 	"github.com/tidemark/tidemark/planner/forecast"
@@ -102,7 +103,7 @@ func TestEveryReasonHasAMeaning(t *testing.T) {
 // On the least terminal that is 80 columns wide no note takes a second line.
 func TestNotesAreShort(t *testing.T) {
 	for word, text := range meanings {
-		if n := cells.StringWidth("  " + word + ": " + text); n > 80 {
+		if n := table.Cells.StringWidth("  " + word + ": " + text); n > 80 {
 			t.Errorf("%s takes %d cells", word, n)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tidemark/tidemark/internal/table"
 	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner"
 	"github.com/tidemark/tidemark/planner/forecast"
@@ -145,7 +146,7 @@ func TestGoldenTables(t *testing.T) {
 				t.Fatal(err)
 			}
 			for line := range strings.Lines(out.String()) {
-				if n := cells.StringWidth(strings.TrimSuffix(line, "\n")); n > tc.width {
+				if n := table.Cells.StringWidth(strings.TrimSuffix(line, "\n")); n > tc.width {
 					t.Errorf("%d cells: %q", n, line)
 				}
 				if strings.HasSuffix(line, " \n") {

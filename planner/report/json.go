@@ -1,3 +1,5 @@
+// Package report renders outlooks: tables for people, JSON and CSV for programs, the answer of a Nagios plugin. Tables fit
+// 80 columns and read the same in a pipe and on a terminal.
 package report
 
 import (

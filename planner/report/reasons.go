@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/tidemark/tidemark/internal/table"
 	"github.com/tidemark/tidemark/planner"
 	"github.com/tidemark/tidemark/planner/forecast"
 )
@@ -42,7 +43,7 @@ func notes(w io.Writer, shown []string, width int) error {
 		if !ok {
 			continue
 		}
-		if err := paragraph(w, "  "+word+": "+text, width); err != nil {
+		if err := table.Paragraph(w, "  "+word+": "+text, width); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/tidemark/tidemark/internal/table"
 	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner"
 	"github.com/tidemark/tidemark/planner/forecast"
@@ -25,7 +26,7 @@ func shown(o planner.Outlook) bool {
 }
 
 func name(o planner.Outlook) string {
-	n := Printable(o.Series)
+	n := table.Printable(o.Series)
 	if o.Resource == volume.Inodes {
 		n += " (inodes)"
 	}
@@ -54,12 +55,12 @@ func likely(o planner.Outlook, now time.Time) (cell, word string) {
 // Volumes writes the table of `tidemark volumes` and `tidemark up`, at most width cells wide where that is 50 or more: use,
 // the past, when each is full.
 func Volumes(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) error {
-	t := table{title: "VOLUME", columns: []column{
-		{title: "USABLE", width: 8, right: true, spare: 1},
-		{title: "USED", width: barCells + 5},
-		{title: "PAST", width: sparkCells, spare: 2},
-		{title: "FULL", width: 14},
-		{title: "30 D", width: 4, right: true},
+	t := table.Table{Title: "VOLUME", Columns: []table.Column{
+		{Title: "USABLE", Width: 8, Right: true, Spare: 1},
+		{Title: "USED", Width: barCells + 5},
+		{Title: "PAST", Width: sparkCells, Spare: 2},
+		{Title: "FULL", Width: 14},
+		{Title: "30 D", Width: 4, Right: true},
 	}}
 	var words []string
 	for _, o := range outlooks {
@@ -72,9 +73,9 @@ func Volumes(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) 
 			when, word = atLeast+" "+date(o.TimeToFull.P10, now), atLeast
 		}
 		words = append(words, word)
-		t.add(name(o), amount(o.Capacity, o.Unit), used, spark(o.Past), when, percent(o.TimeToFull.Probability30))
+		t.Add(name(o), amount(o.Capacity, o.Unit), used, spark(o.Past), when, percent(o.TimeToFull.Probability30))
 	}
-	if err := t.write(w, width); err != nil {
+	if err := t.Write(w, width); err != nil {
 		return err
 	}
 	return notes(w, words, width)
@@ -83,13 +84,13 @@ func Volumes(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) 
 // Forecasts writes the table of `tidemark forecast`, at most width cells wide where that is 50 or more: growth, the early and
 // the likely date or why there is none, and how far to trust them.
 func Forecasts(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) error {
-	t := table{title: "VOLUME", columns: []column{
-		{title: "USED", width: 4, right: true, spare: 2},
-		{title: "PER DAY", width: 9, right: true, spare: 1},
-		{title: "EARLY", width: 11},
-		{title: "LIKELY", width: 14},
-		{title: "30 D", width: 4, right: true},
-		{title: "ERROR", width: 5, right: true, spare: 3},
+	t := table.Table{Title: "VOLUME", Columns: []table.Column{
+		{Title: "USED", Width: 4, Right: true, Spare: 2},
+		{Title: "PER DAY", Width: 9, Right: true, Spare: 1},
+		{Title: "EARLY", Width: 11},
+		{Title: "LIKELY", Width: 14},
+		{Title: "30 D", Width: 4, Right: true},
+		{Title: "ERROR", Width: 5, Right: true, Spare: 3},
 	}}
 	var words []string
 	for _, o := range outlooks {
@@ -98,10 +99,10 @@ func Forecasts(w io.Writer, outlooks []planner.Outlook, width int, now time.Time
 		}
 		when, word := likely(o, now)
 		words = append(words, word)
-		t.add(name(o), usedPercent(o.UsedShare()), amount(o.GrowthPerDay, o.Unit), early(o, now), when,
+		t.Add(name(o), usedPercent(o.UsedShare()), amount(o.GrowthPerDay, o.Unit), early(o, now), when,
 			percent(o.TimeToFull.Probability30), relativeError(o.Backtest))
 	}
-	if err := t.write(w, width); err != nil {
+	if err := t.Write(w, width); err != nil {
 		return err
 	}
 	return notes(w, words, width)
@@ -131,7 +132,7 @@ func Group(w io.Writer, tag string, g planner.Group, width int, now time.Time) e
 	if value == "" {
 		value = "(none)"
 	}
-	heading := fmt.Sprintf("%s %s: %s of %s used", Printable(tag), Printable(value), amount(g.Used, planner.Bytes), amount(g.Capacity, planner.Bytes))
+	heading := fmt.Sprintf("%s %s: %s of %s used", table.Printable(tag), table.Printable(value), amount(g.Used, planner.Bytes), amount(g.Capacity, planner.Bytes))
 	if g.Capacity > 0 {
 		heading += ", " + usedPercent(g.Used/g.Capacity)
 	}
@@ -142,7 +143,7 @@ func Group(w io.Writer, tag string, g planner.Group, width int, now time.Time) e
 	default:
 		heading += fmt.Sprintf(" (%d volumes show space that is counted already)", g.CountedElsewhere)
 	}
-	if err := paragraph(w, heading, width); err != nil {
+	if err := table.Paragraph(w, heading, width); err != nil {
 		return err
 	}
 	return Forecasts(w, g.Outlooks, width, now)

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tidemark/tidemark/internal/fsys"
+	"github.com/tidemark/tidemark/internal/mounttest"
 	"github.com/tidemark/tidemark/tiering/archive"
 )
 
@@ -232,7 +233,6 @@ func (h *home) archiveAll(t *testing.T, a *archive.Archive) {
 		must(t, err)
 		publishFrom(t, a, attributes, "/"+name, 1, "content", at)
 	}
-	must(t, a.Sync(t.Context()))
 }
 
 func newHome(t *testing.T, fstype string, seed uint64) *home {
@@ -414,6 +414,19 @@ func TestNarrowSeesAllVersionsAndForgivesWhatIsGone(t *testing.T) {
 			t.Errorf("of a host that has nothing: %v", err)
 		}
 	})
+}
+
+// A default ACL that somebody gave to a directory of the archive goes with the next run, before it is inherited.
+func TestDefaultACLsInAnArchiveAreTakenAway(t *testing.T) {
+	path := mount(t, "ext4")
+	a := initialise(t, path)
+	publish(t, a, "/srv/a", 1, "x", fsys.Attributes{})
+	mounttest.Run(t, "setfacl", "-d", "-m", "u:1234:rwx", path+"/data/alpha", path+"/data/alpha/srv")
+	a.NewRun()
+	publish(t, a, "/srv/new/b", 1, "x", fsys.Attributes{})
+	if acls := aclsBelow(t, path); strings.Contains(acls, "1234") {
+		t.Errorf("ACLs are left\n%s", acls)
+	}
 }
 
 func TestDirectoryAccess(t *testing.T) {

@@ -211,7 +211,7 @@ func (a *Archive) Hosts() ([]string, error) {
 type Damage struct {
 	Host string
 	Line int64 // from 1
-	// Last says that it is the last line and was cut off: a write that a crash interrupted, and that nothing was built upon.
+	// Last says that it is the last line and has no end: a write that a crash interrupted, and that nothing was built upon.
 	Last bool
 	Err  error
 }
@@ -277,7 +277,7 @@ func readRecords(ctx context.Context, from io.Reader, host string, yield func(Re
 		}
 		record, err := parseLine(text)
 		if err != nil {
-			err = &Damage{host, number, !ended && errors.Is(err, errCut), err}
+			err = &Damage{host, number, !ended, err}
 		}
 		if !yield(record, err) {
 			return

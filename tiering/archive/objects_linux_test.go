@@ -52,7 +52,6 @@ func publishFrom(t *testing.T, a *archive.Archive, home archive.Home, path strin
 	if err := archive.Protect(file, attributes, a.Marker.Can); err != nil && !errors.Is(err, archive.ErrNarrowed) {
 		t.Fatal(err)
 	}
-	must(t, file.Sync())
 	dir, name, err := a.ObjectDir(t.Context(), home, "alpha", path, version)
 	must(t, err)
 	defer dir.Close()

@@ -74,3 +74,12 @@ func unlessUnable(err error, can Can) error {
 	}
 	return fmt.Errorf("change whether the object is immutable: %w", err)
 }
+
+// Seal makes an object immutable that lost the flag, as a power cut may do.
+func (a *Archive) Seal(object string) error {
+	f, err := a.OpenObject(object)
+	if err != nil {
+		return err
+	}
+	return errors.Join(SetImmutable(f, a.Marker.Can), f.Sync(), f.Close())
+}

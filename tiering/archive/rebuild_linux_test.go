@@ -210,6 +210,8 @@ func TestRebuildHolds(t *testing.T) {
 	s.want(rebuilt{holds: want})
 	s.append(records...) // again
 	s.want(rebuilt{holds: want})
+	s.append(records[1], records[5], records[7]) // some of them, which are older than what is known
+	s.want(rebuilt{holds: want})
 }
 
 func TestRebuildReportsWhatItCannotPlace(t *testing.T) {

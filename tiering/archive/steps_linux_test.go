@@ -260,6 +260,17 @@ func TestInitAfterAPowerCutAtEveryStep(t *testing.T) {
 	}
 }
 
+// With a README of the administrator's nothing else syncs the archive's directory.
+func TestInitIsDurableWithoutItsReadme(t *testing.T) {
+	disk := newCrash()
+	must(t, disk.Put("/vault/README.txt", []byte("mine"), 0o644))
+	disk.SyncAll()
+	a, err := archive.Init(disk, "/vault", "vault", "alpha", now)
+	must(t, err)
+	must(t, a.Close())
+	usable(t, disk.Cut(0, 0), "after a power cut")
+}
+
 // move publishes an object as the mover does, and says when all is durable.
 func move(t *testing.T, a *archive.Archive) error {
 	ctx := t.Context()

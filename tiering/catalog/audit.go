@@ -37,7 +37,7 @@ type AuditBreak struct {
 }
 
 // auditPage bounds how many records are in memory, and how long a writer waits for a reader.
-const auditPage = 2000
+const auditPage = 500
 
 // AppendAudit adds records to the log.
 func (c *Catalog) AppendAudit(ctx context.Context, records ...AuditRecord) error {

@@ -25,58 +25,44 @@ type knownFile struct {
 	mtimeNsec, ctimeNsec int32
 }
 
-// ArchivedUnder loads what is archived, and not released, of the files below a directory of a host.
+// ArchivedUnder loads what is archived, and not released, of the files below a directory of a host: some seconds for a million. Other
+// calls wait meanwhile.
 func (c *Catalog) ArchivedUnder(ctx context.Context, host, prefix string) (*Known, error) {
 	k := &Known{}
 	paths, err := newPathRange(prefix, "")
 	if err != nil {
 		return nil, err
 	}
-	from := knownPlace{path: []byte(paths.low), id: -1}
-	// Pages keep the one connection free for others in between.
-	for more := true; more; {
-		if from, more, err = c.loadKnown(ctx, k, host, from, paths.high); err != nil {
-			return nil, fmt.Errorf("read what is archived below %q: %w", prefix, err)
-		}
+	if err := c.loadKnown(ctx, k, host, paths); err != nil {
+		return nil, fmt.Errorf("read what is archived below %q: %w", prefix, err)
 	}
-	slices.SortFunc(k.files, compareKnown)
+	exact := make([]knownFile, len(k.files)) // what grew by appending may be twice as large
+	copy(exact, k.files)
+	slices.SortFunc(exact, compareKnown)
+	k.files = exact
 	return k, nil
 }
 
-const knownPage = 10000
-
-// knownPlace is how far the loading has come.
-type knownPlace struct {
-	path []byte
-	id   int64
-}
-
-// loadKnown adds one page behind a place.
-func (c *Catalog) loadKnown(ctx context.Context, k *Known, host string, from knownPlace, high string) (next knownPlace, more bool, err error) {
-	where, args := "host = "+nameID+" AND state = 1 AND (path, id) > (?, ?)", []any{host, from.path, from.id}
-	if high != "" {
-		where, args = where+" AND path < ?", append(args, []byte(high))
+// loadKnown reads nothing but the index of what is archived: the rows stand all over the file.
+func (c *Catalog) loadKnown(ctx context.Context, k *Known, host string, paths pathRange) error {
+	where, args := "host = "+nameID+" AND path >= ?", []any{host, []byte(paths.low)}
+	if paths.high != "" {
+		where, args = where+" AND path < ?", append(args, []byte(paths.high))
 	}
-	var path, packed sql.RawBytes
-	n := 0
-	err = c.query(ctx, fmt.Sprintf(`SELECT path, home, size, coalesce(recalled_at, 0), id
-		FROM object INDEXED BY object_archived WHERE %s ORDER BY path, id LIMIT %d`, where, knownPage), args, func(rows *sql.Rows) error {
+	var packed sql.RawBytes
+	return c.query(ctx, "SELECT home, size, coalesce(recalled_at, 0), id FROM object INDEXED BY object_archived WHERE state = 1 AND "+where, args, func(rows *sql.Rows) error {
 		var f knownFile
-		if err := rows.Scan(&path, &packed, &f.size, &f.recalled, &f.id); err != nil {
+		if err := rows.Scan(&packed, &f.size, &f.recalled, &f.id); err != nil {
 			return err
 		}
 		h, err := unpackHome(packed)
 		if err != nil {
-			return fmt.Errorf("object %d, %q: %w", f.id, path, err)
+			return fmt.Errorf("object %d: %w", f.id, err)
 		}
 		f.ino, f.mtime, f.mtimeNsec, f.ctime, f.ctimeNsec = h.ino, h.mtime.Sec, h.mtime.Nsec, h.ctime.Sec, h.ctime.Nsec
 		k.files = append(k.files, f)
-		if n++; n == knownPage {
-			next = knownPlace{slices.Clone(path), f.id}
-		}
 		return nil
 	})
-	return next, n == knownPage, err
 }
 
 func compareKnown(a, b knownFile) int {

@@ -13,15 +13,15 @@ import (
 
 // odd are attributes that a careless form would lose something of.
 var odd = map[string]fsys.Attributes{
-	"nothing":         {},
-	"no xattrs":       {UID: 1, Xattrs: map[string][]byte{}},
-	"empty and nil":   {Xattrs: map[string][]byte{"user.empty": {}, "user.nil": nil, "": {0}}},
-	"bytes":           {Xattrs: map[string][]byte{"security.capability": {1, 0, 0, 2, 0xff, 0xfe}, "user.\xff": []byte("x\x00y")}},
-	"all of it":       {UID: math.MaxUint32, GID: math.MaxUint32, Mode: 0o7777, Flags: 0x80000010, Project: math.MaxUint32},
-	"before 1970":     {Atime: fsys.Time{Sec: -1, Nsec: 999999999}, Mtime: fsys.Time{Sec: math.MinInt64}},
-	"far in future":   {Atime: fsys.Time{Sec: math.MaxInt64, Nsec: math.MaxInt32}, Mtime: fsys.Time{Sec: 1, Nsec: -1}},
-	"names in a row":  {Xattrs: map[string][]byte{"a": []byte("bc"), "ab": []byte("c"), "abc": {}}},
-	"a value of 64 K": {Xattrs: map[string][]byte{"user.big": make([]byte, 65536)}},
+	"nothing":        {},
+	"no xattrs":      {UID: 1, Xattrs: map[string][]byte{}},
+	"empty and nil":  {Xattrs: map[string][]byte{"user.empty": {}, "user.nil": nil, "": {0}}},
+	"bytes":          {Xattrs: map[string][]byte{"security.capability": {1, 0, 0, 2, 0xff, 0xfe}, "user.\xff": []byte("x\x00y")}},
+	"all of it":      {UID: math.MaxUint32, GID: math.MaxUint32, Mode: 0o7777, Flags: 0x80000010, Project: math.MaxUint32},
+	"before 1970":    {Atime: fsys.Time{Sec: -1, Nsec: 999999999}, Mtime: fsys.Time{Sec: math.MinInt64}},
+	"far in future":  {Atime: fsys.Time{Sec: math.MaxInt64, Nsec: math.MaxInt32}, Mtime: fsys.Time{Sec: 1, Nsec: -1}},
+	"names in a row": {Xattrs: map[string][]byte{"a": []byte("bc"), "ab": []byte("c"), "abc": {}}},
+	"a long value":   {Xattrs: map[string][]byte{"user.big": make([]byte, 300)}},
 }
 
 var digests = []string{
@@ -128,4 +128,20 @@ func FuzzOperation(f *testing.F) {
 			t.Errorf("%v %s", err, diff)
 		}
 	})
+}
+
+// Names that are not in order, or twice, were not written by us.
+func TestXattrsOutOfOrder(t *testing.T) {
+	for names, right := range map[[2]string]bool{{"a", "b"}: true, {"b", "a"}: false, {"a", "a"}: false, {"", "a"}: true, {"", ""}: false} {
+		p := packer{}
+		p.uint64(3)
+		for _, name := range names {
+			p.string(name)
+			p.uint64(0)
+		}
+		u := &unpacker{b: p.b}
+		if all := u.xattrs(); u.complete() != right || right != (len(all) == 2) {
+			t.Errorf("%q: %v, %t", names, all, u.complete())
+		}
+	}
 }

@@ -7,7 +7,7 @@ package catalog
 //
 // An object's path stands in its row and in one index, which is what a catalog of millions weighs; so its name in the archive, which
 // follows from host, path and version, is NULL where it does, what no statement asks for is packed, and names stand once. The second index by
-// path holds only what is archived but not released: selection reads it for each run.
+// path holds only what is archived but not released, with all that selection asks for: it is read for each run.
 var schema = []string{objectSchema + operationSchema + auditSchema}
 
 const objectSchema = `
@@ -36,7 +36,7 @@ CREATE TABLE object (
 );
 CREATE UNIQUE INDEX object_path ON object (host, path, archive, version);
 CREATE UNIQUE INDEX object_named ON object (archive, object) WHERE object IS NOT NULL;
-CREATE INDEX object_archived ON object (host, path) WHERE state = 1;
+CREATE INDEX object_archived ON object (host, path, size, recalled_at, home) WHERE state = 1;
 CREATE INDEX object_checked ON object (archive, checked_at) WHERE state <> 4 AND bad IS NULL;
 CREATE INDEX object_bad ON object (archive) WHERE bad IS NOT NULL;
 `

@@ -34,10 +34,13 @@ func (c *Catalog) write(ctx context.Context, what string, change func(*transacti
 		ctx: context.WithoutCancel(ctx), tx: tx, known: c.preparedNow(), stmts: map[string]*sql.Stmt{},
 		names: map[string]int64{}, actors: map[Actor]int64{},
 	}
-	if err := change(t); err != nil {
-		return fmt.Errorf("%s in the catalog: %w", what, hint(err))
+	if err = change(t); err == nil {
+		err = tx.Commit()
 	}
-	if err := tx.Commit(); err != nil {
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // the end of the context has undone it
+		err = ctx.Err()
+	}
+	if err != nil {
 		return fmt.Errorf("%s in the catalog: %w", what, hint(err))
 	}
 	// The transaction had the one connection; the next one finds them prepared. A failure shows there.

@@ -232,18 +232,8 @@ const mostTaken = 20
 func (b *batch) publish(ctx context.Context, f *moving) error {
 	m, op := b.m, f.op
 	for range mostTaken {
-		dir, name, err := m.opt.Archive.ObjectDir(ctx, m.homeAttributes, op.Host, op.Path, op.Version)
-		if err != nil {
-			return full(err)
-		}
-		err = moveNew(m.vault, fileName(op), dir, name)
-		if err == nil {
-			f.left = false
-		} else if !errors.Is(err, fs.ErrExist) {
-			f.pending = mayBe(dir, name, f.copy)
-		}
-		dir.Close()
-		if err == nil || !errors.Is(err, fs.ErrExist) {
+		taken, err := b.publishAs(ctx, f)
+		if err != nil || !taken {
 			return full(err)
 		}
 		op.Version++
@@ -253,6 +243,29 @@ func (b *batch) publish(ctx context.Context, f *moving) error {
 		}
 	}
 	return fmt.Errorf("%d names in a row are taken by files that the catalog does not know: run archive rebuild", mostTaken)
+}
+
+// publishAs renames the copy to the object's name of the operation's version; taken says that something has that name.
+func (b *batch) publishAs(ctx context.Context, f *moving) (taken bool, err error) {
+	m, op := b.m, f.op
+	dir, name, err := m.opt.Archive.ObjectDir(ctx, m.homeAttributes, op.Host, op.Path, op.Version)
+	if errors.Is(err, archive.ErrObstructed) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	err = moveNew(m.vault, fileName(op), dir, name)
+	switch {
+	case err == nil:
+		f.left = false
+	case errors.Is(err, fs.ErrExist):
+		return true, nil
+	default:
+		f.pending = mayBe(dir, name, f.copy)
+	}
+	return false, err
 }
 
 // moveNew renames without replacing. Where the filesystem knows no such rename a second name is made and the first removed.
@@ -337,6 +350,19 @@ func (m *Mover) seal(object fsys.File) error {
 	}
 	return nil
 }
+
+// Narrow lets nobody see more of the archive's directories than of their homes as they are now.
+func (m *Mover) Narrow(ctx context.Context) error {
+	a := m.opt.Archive
+	a.NewRun()
+	if _, err := a.Narrow(ctx, m.homeAttributes, m.opt.Host, m.opt.Volume); err != nil {
+		return err
+	}
+	return a.Sync(ctx)
+}
+
+// Settled makes everything durable that was set after the last sync: the immutable flags of the last objects.
+func (m *Mover) Settled() error { return m.vault.SyncFS() }
 
 // homeAttributes are those of a directory at home, on the volume or above it.
 func (m *Mover) homeAttributes(dir string) (fsys.Attributes, error) {

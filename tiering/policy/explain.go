@@ -109,13 +109,11 @@ func (c *clause) explain(f *File, m Moment, depth int, decided bool, out *[]Clau
 func because(clauses []Clause) (clause, reason string) {
 	var texts, reasons []string
 	for _, c := range clauses {
-		if !c.Decided {
-			continue
-		}
-		if c.Err != nil {
-			return c.Text, c.Err.Error()
-		}
-		if c.Reason != "" {
+		switch {
+		case !c.Decided:
+		case c.Err != nil: // the innermost comes last
+			texts, reasons = []string{c.Text}, []string{c.Err.Error()}
+		case c.Reason != "" && clauses[0].Err == nil:
 			texts = append(texts, c.Text)
 			reasons = append(reasons, c.Reason)
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -41,6 +42,9 @@ func (c *compiler) call(n *ast.CallNode) (value, error) {
 
 // function is one that is called by its name. expr has checked the types of the arguments of ours.
 func (c *compiler) function(n ast.Node, name string, arguments []ast.Node) (value, error) {
+	if !slices.Contains(names(), name) {
+		return value{}, c.fail(n, "a rule has no %s()", name)
+	}
 	args, err := c.values(arguments...)
 	if err != nil {
 		return value{}, err

@@ -86,7 +86,7 @@ func plant(t testing.TB, root string) {
 	for _, name := range []string{strings.Repeat("n", 255), "a\nb", "\xff\xfe", " ", "-rf", "...", "\\"} {
 		write(t, filepath.Join(root, name+"x"[:min(1, 255-len(name))], name), 10)
 	}
-	for i := range 3000 {
+	for i := range 1500 {
 		write(t, fmt.Sprintf("%s/flat/%0100d", root, i), 1)
 	}
 	write(t, root+"/.tidemark/trash/1", 1)

@@ -16,6 +16,7 @@ import (
 
 // walk is the state that its workers share.
 type walk struct {
+	ctx     context.Context
 	opt     Options
 	visit   Visit
 	root    *Directory
@@ -51,7 +52,7 @@ func Walk(ctx context.Context, opt Options, visit Visit) (Result, error) {
 		opt.OpenDirectories = 512
 	}
 	opt.Path = filepath.Clean(opt.Path)
-	w := &walk{opt: opt, visit: visit}
+	w := &walk{ctx: ctx, opt: opt, visit: visit}
 	w.wake.L = &w.mu
 	atimes, err := w.begin()
 	if err != nil {
@@ -176,6 +177,9 @@ func (w *walk) next() (take work, ok bool) {
 		w.idle.Add(1)
 		w.wake.Wait()
 		w.idle.Add(-1)
+	}
+	if w.ctx.Err() != nil { // the call of stop may be late
+		w.stopped.Store(true)
 	}
 	if len(w.stack) == 0 || w.stopped.Load() {
 		w.wake.Broadcast()

@@ -5,35 +5,39 @@ import (
 	"math"
 )
 
-const arenaChunk = 256 << 10
+const (
+	arenaChunk = 256 << 10
+	long       = 255 // where the length has two more bytes
+)
 
-// arena holds many short texts without an allocation for each. A text is found by its number, which is never 0.
+// arena holds many short texts, each with a mark, without an allocation for each. A text is found by its number.
 type arena struct{ chunks [][]byte }
 
-// put keeps a mark and a text. ok is false when four gigabytes are full.
-func (a *arena) put(mark mark, text string) (number uint32, ok bool) {
-	const head = 2 + len(mark)
+// put keeps a mark and a text. ok is false when the numbers, four billion, are used up.
+func (a *arena) put(mark byte, text string) (number uint32, ok bool) {
 	last := len(a.chunks) - 1
-	if last < 0 || len(a.chunks[last])+head+len(text) > cap(a.chunks[last]) {
-		if last++; uint64(last+1)*arenaChunk > math.MaxUint32 || head+len(text) > arenaChunk-1 {
+	if last < 0 || len(a.chunks[last])+4+len(text) > arenaChunk {
+		if last++; int64(last+1)*arenaChunk > math.MaxUint32 || 4+len(text) > min(arenaChunk, math.MaxUint16) {
 			return 0, false
 		}
-		a.chunks = append(a.chunks, make([]byte, 1, arenaChunk)) // the first byte is nobody's: no number is 0
+		a.chunks = append(a.chunks, make([]byte, 0, arenaChunk))
 	}
 	at := len(a.chunks[last])
-	c := binary.NativeEndian.AppendUint16(a.chunks[last], uint16(len(text)))
-	a.chunks[last] = append(append(c, mark[:]...), text...)
+	c := append(a.chunks[last], mark)
+	if len(text) < long {
+		c = append(c, byte(len(text)))
+	} else {
+		c = binary.NativeEndian.AppendUint16(append(c, long), uint16(len(text)))
+	}
+	a.chunks[last] = append(c, text...)
 	return uint32(last*arenaChunk + at), true
 }
 
-func (a *arena) get(number uint32) (mark mark, text []byte) {
+func (a *arena) get(number uint32) (mark byte, text []byte) {
 	c := a.chunks[number/arenaChunk][number%arenaChunk:]
-	length := int(binary.NativeEndian.Uint16(c))
-	c = c[2:]
-	copy(mark[:], c)
-	c = c[len(mark):]
-	return mark, c[:length:length]
+	length, head := int(c[1]), 2
+	if length == long {
+		length, head = int(binary.NativeEndian.Uint16(c[2:])), 4
+	}
+	return c[0], c[head : head+length : head+length]
 }
-
-// mark is what is kept of a candidate besides its row: the verdicts by mtime and by atime, and whether it is archived.
-type mark [3]byte

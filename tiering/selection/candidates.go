@@ -82,7 +82,7 @@ func (c *Candidates) with(wanted ...policy.Why) []uint32 {
 	for i, ch := range c.chunks {
 		for j := range ch.rows {
 			m, _ := ch.text.get(ch.rows[j].name)
-			if slices.Contains(wanted, policy.Why(m[c.by])) {
+			if slices.Contains(wanted, policy.Why(m>>(4*c.by)&15)) {
 				out = append(out, uint32(i*chunkSize+j))
 			}
 		}

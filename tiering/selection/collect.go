@@ -31,7 +31,7 @@ var horizons = [...]int{0, 7, 30, 90, 180, 365}
 
 const never = len(horizons)
 
-// Collector decides about files while they are scanned, and keeps those that may be moved: some forty bytes of each. Whether idle goes by
+// Collector decides about files while they are scanned, and keeps those that may be moved: some thirty bytes of each. Whether idle goes by
 // atime is known when the scan has seen all atimes, so where a rule asks for idle both answers are kept. Its Visit is a scan.Visit.
 type Collector struct {
 	judge   *policy.Judge
@@ -71,10 +71,12 @@ type chunk struct {
 }
 
 type row struct {
-	dir, name uint32
+	dir, name uint32    // the mark of the name has the verdicts
 	keys      [2]uint32 // by mtime and by atime; for Largest the size in two halves
-	allocated int64
 }
+
+// A mark has four bits for each of two verdicts.
+var _ [15 - policy.Recalled]struct{}
 
 // NewCollector collects for a policy, in an order, from a scan with so many workers. The judge's Moment says when now is; whether it is
 // by atime does not matter here.
@@ -118,9 +120,8 @@ func kept(why policy.Why) bool {
 
 // verdict is one on a file, and the first horizon by which it is eligible if nobody touches it.
 type verdict struct {
-	why      policy.Why
-	archived bool
-	from     int
+	why  policy.Why
+	from int
 }
 
 // hopeless says that a file is not taken by atime either: that makes it idle for a shorter time.
@@ -138,9 +139,7 @@ func (k *keeper) decide(f *policy.File, atime bool, before policy.Why) verdict {
 		v.why = k.Matches(f, k.Moment.Now, atime)
 	}
 	if v.why == policy.Eligible {
-		var known policy.Copy
-		v.why, known = k.After(f, k.Moment.Now)
-		v.archived = known.Archived
+		v.why, _ = k.After(f, k.Moment.Now)
 	}
 	switch v.why {
 	case policy.Eligible:
@@ -176,11 +175,7 @@ func (t *tally) add(v verdict, allocated int64) {
 
 // keep remembers a candidate.
 func (c *Collector) keep(k *keeper, dir *scan.Directory, f *policy.File, v [2]verdict) {
-	m := mark{byte(v[0].why), byte(v[1].why)}
-	if v[0].archived || v[1].archived {
-		m[2] = 1
-	}
-	name, ok := k.text.put(m, f.Name)
+	name, ok := k.text.put(byte(v[0].why)|byte(v[1].why)<<4, f.Name)
 	d, known := c.directory(dir)
 	if !ok || !known {
 		c.full.Store(true)
@@ -191,7 +186,7 @@ func (c *Collector) keep(k *keeper, dir *scan.Directory, f *policy.File, v [2]ve
 		k.chunks = append(k.chunks, &chunk{text: &k.text, rows: make([]row, 0, chunkSize)})
 		last++
 	}
-	k.chunks[last].rows = append(k.chunks[last].rows, row{dir: d, name: name, keys: c.keys(f), allocated: f.Allocated})
+	k.chunks[last].rows = append(k.chunks[last].rows, row{dir: d, name: name, keys: c.keys(f)})
 }
 
 func (c *Collector) keys(f *policy.File) [2]uint32 {
@@ -225,7 +220,7 @@ func (c *Collector) directory(d *scan.Directory) (uint32, bool) {
 	if number := d.Slot.Load(); number != 0 {
 		return number, true
 	}
-	name, ok := c.text.put(mark{}, d.Name)
+	name, ok := c.text.put(0, d.Name)
 	if !ok || len(c.dirs) == math.MaxUint32 {
 		return 0, false
 	}

@@ -1,6 +1,5 @@
-// Package report renders outlooks: tables for people, JSON and CSV for programs, the answer of a Nagios plugin. Tables fit
-// 80 columns and read the same in a pipe and on a terminal.
-package report
+// Package table lays out tables for people, which fit their terminal and read the same in a pipe, and makes names safe to show.
+package table
 
 import (
 	"fmt"
@@ -12,16 +11,16 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// cells measures text in a terminal's cells. Block elements take one cell whatever the locale: the library's default asks
+// Cells measures text in a terminal's Cells. Block elements take one cell whatever the locale: the library's default asks
 // the environment, and would draw another table for a Japanese user than for the mail that a German one gets.
-var cells = &runewidth.Condition{StrictEmojiNeutral: true}
+var Cells = &runewidth.Condition{StrictEmojiNeutral: true}
 
-// column is one column of a table beside the name. Its cells are made to fit its width.
-type column struct {
-	title string
-	width int
-	right bool
-	spare int // a narrow terminal does without the column: the highest goes first, 0 always stays
+// Column is one column of a table beside the name. Its cells are made to fit its width.
+type Column struct {
+	Title string
+	Width int
+	Right bool
+	Spare int // a narrow terminal does without the column: the highest goes first, 0 always stays
 }
 
 const (
@@ -30,46 +29,47 @@ const (
 	minName = 12
 )
 
-// table lays out rows: a name, then columns of fixed width.
-type table struct {
-	title   string // of the names
-	columns []column
+// Table lays out rows: a name, then columns of fixed width.
+type Table struct {
+	Title   string // of the names
+	Columns []Column
 	names   []string
 	rows    [][]string
 }
 
-func (t *table) add(name string, row ...string) {
+// Add adds a row, with a cell for every column.
+func (t *Table) Add(name string, row ...string) {
 	t.names, t.rows = append(t.names, name), append(t.rows, row)
 }
 
-// write lays the table out in at most width cells a line. Where not even the names' least width is
+// Write lays the table out in at most width cells a line. Where not even the names' least width is
 // left, spare columns are left out. A name that does not fit its column stands whole on a line of its own, above its row:
 // cut, two volumes could look alike. A terminal that is narrower than the columns that must stay gets wider lines.
-func (t *table) write(w io.Writer, width int) error {
+func (t *Table) Write(w io.Writer, width int) error {
 	shown := t.shown(width)
 	fixed := t.fixed(shown)
-	longest := cells.StringWidth(t.title)
+	longest := Cells.StringWidth(t.Title)
 	for _, name := range t.names {
-		longest = max(longest, cells.StringWidth(name))
+		longest = max(longest, Cells.StringWidth(name))
 	}
 	nameWidth := min(longest, max(minName, width-fixed))
-	titles := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		titles[i] = c.title
+	titles := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		titles[i] = c.Title
 	}
 	var out strings.Builder
 	line := func(name string, row []string) {
-		if cells.StringWidth(name) > nameWidth {
-			out.WriteString(cells.Wrap(name, max(width, fixed+nameWidth)) + "\n")
+		if Cells.StringWidth(name) > nameWidth {
+			out.WriteString(Cells.Wrap(name, max(width, fixed+nameWidth)) + "\n")
 			name = ""
 		}
-		text := cells.FillRight(name, nameWidth)
+		text := Cells.FillRight(name, nameWidth)
 		for _, i := range shown {
-			text += between + t.columns[i].fit(row[i])
+			text += between + t.Columns[i].fit(row[i])
 		}
 		out.WriteString(text + "\n")
 	}
-	line(t.title, titles)
+	line(t.Title, titles)
 	for i, name := range t.names {
 		line(name, t.rows[i])
 	}
@@ -78,19 +78,19 @@ func (t *table) write(w io.Writer, width int) error {
 }
 
 // shown is the indexes of the columns that a line of width cells has room for.
-func (t *table) shown(width int) []int {
-	shown := make([]int, len(t.columns))
+func (t *Table) shown(width int) []int {
+	shown := make([]int, len(t.Columns))
 	for i := range shown {
 		shown[i] = i
 	}
 	for t.fixed(shown)+minName > width {
 		drop := 0
 		for k, i := range shown {
-			if t.columns[i].spare > t.columns[shown[drop]].spare {
+			if t.Columns[i].Spare > t.Columns[shown[drop]].Spare {
 				drop = k
 			}
 		}
-		if t.columns[shown[drop]].spare == 0 {
+		if t.Columns[shown[drop]].Spare == 0 {
 			break
 		}
 		shown = append(shown[:drop], shown[drop+1:]...)
@@ -99,31 +99,31 @@ func (t *table) shown(width int) []int {
 }
 
 // fixed is the width of everything but the names.
-func (t *table) fixed(shown []int) int {
+func (t *Table) fixed(shown []int) int {
 	n := 0
 	for _, i := range shown {
-		n += len(between) + t.columns[i].width
+		n += len(between) + t.Columns[i].Width
 	}
 	return n
 }
 
-func (c column) fit(cell string) string {
-	cell = cells.Truncate(cell, c.width, "…")
-	if c.right {
-		return cells.FillLeft(cell, c.width)
+func (c Column) fit(cell string) string {
+	cell = Cells.Truncate(cell, c.Width, "…")
+	if c.Right {
+		return Cells.FillLeft(cell, c.Width)
 	}
-	return cells.FillRight(cell, c.width)
+	return Cells.FillRight(cell, c.Width)
 }
 
-// paragraph wraps text at words, or within a word that is longer than a line; further lines are indented.
-func paragraph(w io.Writer, text string, width int) error {
+// Paragraph wraps text at words, or within a word that is longer than a line; further lines are indented.
+func Paragraph(w io.Writer, text string, width int) error {
 	var out strings.Builder
 	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
 	line := indent
 	for i, word := range strings.Fields(text) {
 		switch {
 		case i == 0:
-		case cells.StringWidth(line)+1+cells.StringWidth(word) > width:
+		case Cells.StringWidth(line)+1+Cells.StringWidth(word) > width:
 			out.WriteString(line + "\n")
 			line = indent + "  "
 		default:
@@ -131,7 +131,7 @@ func paragraph(w io.Writer, text string, width int) error {
 		}
 		line += word
 	}
-	_, err := fmt.Fprintln(w, cells.Wrap(out.String()+line, max(width, 1)))
+	_, err := fmt.Fprintln(w, Cells.Wrap(out.String()+line, max(width, 1)))
 	return err
 }
 
