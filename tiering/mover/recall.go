@@ -261,7 +261,7 @@ func (h *homes) orMake(op *catalog.Operation) (fsys.Dir, string, error) {
 	at, made := h.m.volume, strings.TrimSuffix(h.m.opt.Volume, "/")
 	for part := range strings.SplitSeq(rel, "/") {
 		made += "/" + part
-		next, err := h.child(at, part, made)
+		next, err := h.child(at, part, archive.Directory{Path: made, Version: op.Version})
 		if at != h.m.volume {
 			at.Close()
 		}
@@ -276,7 +276,7 @@ func (h *homes) orMake(op *catalog.Operation) (fsys.Dir, string, error) {
 
 // child opens a directory, or makes it with the attributes that the archive remembers of it. Without any it is root's alone:
 // nobody shall see more than before.
-func (h *homes) child(parent fsys.Dir, name, full string) (fsys.Dir, error) {
+func (h *homes) child(parent fsys.Dir, name string, full archive.Directory) (fsys.Dir, error) {
 	d, err := parent.OpenDir(name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return d, err
