@@ -236,7 +236,9 @@ type homes struct {
 	lost  map[archive.Directory]fsys.Attributes // of directories that a recall makes anew; nil: not asked yet
 }
 
-func (m *Mover) homes() *homes { return &homes{m: m, dirs: map[string]fsys.Dir{}, above: map[string]map[string]fsys.Attributes{}} }
+func (m *Mover) homes() *homes {
+	return &homes{m: m, dirs: map[string]fsys.Dir{}, above: map[string]map[string]fsys.Attributes{}}
+}
 
 func (h *homes) close() {
 	for _, d := range h.dirs {
