@@ -17,6 +17,7 @@ import (
 
 // A volume's lock keeps a second engine out, and dies with its process.
 func TestTwoEnginesAtOneVolume(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, catalog.LeaveLink)
 	files := p.tree(t, "tree", 6, 1)
 	h := order{place: p, Do: "run", Quick: true}.hold(t, 40)
@@ -34,6 +35,7 @@ func TestTwoEnginesAtOneVolume(t *testing.T) {
 
 // Two volumes share an archive and a catalog; their engines work at the same time.
 func TestTwoVolumesShareAnArchive(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, catalog.LeaveLink)
 	q := p
 	q.Volume, q.Policy = mounttest.Mount(t, mounttest.Image(t, "ext4", 64)), "cold-too"
@@ -58,6 +60,7 @@ func TestTwoVolumesShareAnArchive(t *testing.T) {
 
 // SIGTERM ends a run at a safe point: nothing is left in staging or trash, nothing in flight, and the next run does the rest.
 func TestTerminated(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		files func(place) []file
@@ -92,6 +95,7 @@ func TestTerminated(t *testing.T) {
 
 // A run that was killed shows as interrupted once somebody can know.
 func TestInterruptedRunShows(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, catalog.LeaveLink)
 	p.tree(t, "tree", 6, 1)
 	for _, do := range []string{"recover", "run"} {
@@ -112,6 +116,7 @@ func TestInterruptedRunShows(t *testing.T) {
 
 // A catalog that was restored from before a run is refused; rebuilt from the archive alone it brings back everything.
 func TestLostAndOldCatalogs(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, catalog.LeaveLink)
 	first := p.tree(t, "first", 6, 1)
 	p.here(t, "run")

@@ -60,6 +60,7 @@ func (p place) large(t *testing.T, dir string, n int) (files []file) {
 
 // What fits into an archive is moved, the rest is reported and stays; the next run goes on when there is room.
 func TestFullArchive(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		minFree float64
@@ -104,6 +105,7 @@ func TestFullArchive(t *testing.T) {
 
 // An archive on which not even a record fits any more fails clearly, and loses nothing.
 func TestArchiveFullToTheLastByte(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, catalog.LeaveLink)
 	filler := fill(t, p.Vault, 0)
 	files := p.tree(t, "tree", 30, 3)
@@ -120,6 +122,7 @@ func TestArchiveFullToTheLastByte(t *testing.T) {
 
 // Onto a full volume nothing is recalled, and nothing half; what fits is.
 func TestFullVolume(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, catalog.LeaveLink)
 	files := p.large(t, "tree", 12)
 	p.here(t, "run")
@@ -148,6 +151,7 @@ func TestFullVolume(t *testing.T) {
 
 // When the disk of the catalog is full a run ends with a clear error, and all that it began can be finished.
 func TestFullCatalogDisk(t *testing.T) {
+	t.Parallel()
 	mounttest.RequireRoot(t)
 	p := newPlace(t, catalog.LeaveLink)
 	disk := mounttest.Mount(t, "-t", "tmpfs", "-o", "size=2m", "tidemark-test")

@@ -25,6 +25,7 @@ func sample(n, few, many, salt int) (points []int) {
 // A process that is killed at any system call that changes files loses nothing and doubles nothing: recovery, the next run and a
 // recall finish what it began.
 func TestKilledAtSystemCalls(t *testing.T) {
+	t.Parallel()
 	mounttest.RequireRoot(t)
 	for _, leave := range []catalog.Leave{catalog.LeaveLink, catalog.LeaveNothing} {
 		t.Run(string(leave), func(t *testing.T) {

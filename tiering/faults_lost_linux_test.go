@@ -79,11 +79,12 @@ func (p place) points(t *testing.T, few int, do string, paths ...string) []int {
 // The archive is unmounted lazily while a run or a recall is at work: nothing is released to where no link leads, and all that was
 // begun is finished once it is mounted again.
 func TestArchiveUnmountedMidway(t *testing.T) {
+	t.Parallel()
 	p, _, image := onImages(t, catalog.LeaveLink)
 	p.here(t, "run")
 	files := p.tree(t, "tree", 6, 1)
 	all := filepath.Join(p.Volume, "tree")
-	for _, n := range p.points(t, 6, "run") {
+	for _, n := range p.points(t, 4, "run") {
 		p.here(t, "recall", all)
 		for _, f := range files { // an unchanged file would not be copied again
 			f.write(t)
@@ -97,7 +98,7 @@ func TestArchiveUnmountedMidway(t *testing.T) {
 		mounttest.Run(t, "mount", image, p.Vault)
 		p.finishes(t, a.String(), files, "")
 	}
-	for _, n := range p.points(t, 4, "recall", all) {
+	for _, n := range p.points(t, 3, "recall", all) {
 		p.here(t, "run")
 		h := order{place: p, Do: "recall", Paths: []string{all}, Quick: true}.hold(t, n)
 		mounttest.Run(t, "umount", "-l", p.Vault)
@@ -110,6 +111,7 @@ func TestArchiveUnmountedMidway(t *testing.T) {
 
 // An ext4 that finds itself damaged turns read-only in the middle of a run; so do the volume and the archive here.
 func TestReadOnlyMidway(t *testing.T) {
+	t.Parallel()
 	for _, which := range []string{"volume", "archive"} {
 		t.Run(which, func(t *testing.T) {
 			volume, vault := mounttest.Image(t, "ext4", 64), mounttest.Image(t, "ext4", 320)
@@ -125,7 +127,7 @@ func TestReadOnlyMidway(t *testing.T) {
 			if which == "archive" {
 				dir, image = p.Vault, vault
 			}
-			points := p.points(t, 5, "run")
+			points := p.points(t, 3, "run")
 			for _, n := range points {
 				p.here(t, "recall", all)
 				for _, f := range files {
@@ -157,6 +159,7 @@ func damage(t *testing.T, dir string) {
 
 // What is not the archive, or can't be written, stops a run before it begins, and says what to do.
 func TestArchiveThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	p, _, image := onImages(t, catalog.LeaveLink)
 	files := p.tree(t, "tree", 3, 1)
 	p.here(t, "run")

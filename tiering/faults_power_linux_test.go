@@ -93,6 +93,7 @@ func (p *powered) calls(t *testing.T, do string, paths ...string) int {
 // The power of the volume, of the archive, or of both fails before any call of a run or a recall that changes something. What the
 // filesystems make of their logs afterwards is enough.
 func TestPowerCuts(t *testing.T) {
+	t.Parallel()
 	mounttest.RequireRoot(t)
 	for _, leave := range []catalog.Leave{catalog.LeaveLink, catalog.LeaveNothing} {
 		t.Run(string(leave), func(t *testing.T) {
@@ -115,6 +116,7 @@ func TestPowerCuts(t *testing.T) {
 
 // With the catalog on the volume itself, everything there fails at once.
 func TestPowerCutsWithTheCatalogOnTheVolume(t *testing.T) {
+	t.Parallel()
 	mounttest.RequireRoot(t)
 	p := newPowered(t, catalog.LeaveLink)
 	p.Catalog = filepath.Join(p.Volume, ".catalog", "catalog.db")

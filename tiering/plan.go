@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/fsys"
@@ -147,7 +149,7 @@ func (e *Engine) judge(ctx context.Context, p Policy, known *loading, now time.T
 	}
 	names := policy.NewNames()
 	return &policy.Judge{
-		Rule: p.Rule, Volume: p.Volume, Excludes: p.Exclude, KeepRecalled: p.KeepRecalled,
+		Rule: p.Rule, Volume: p.Volume, Excludes: p.Exclude, Own: e.ownOn(p.Volume), KeepRecalled: p.KeepRecalled,
 		Held: func(path string) (string, bool) {
 			h, held := holds.Match(path)
 			return h.Case, held
@@ -161,6 +163,29 @@ func (e *Engine) judge(ctx context.Context, p Policy, known *loading, now time.T
 		},
 		Moment: policy.Moment{Now: now, Owner: names.Owner, Group: names.Group},
 	}, nil
+}
+
+// ownOn are the directories of tidemark's own that a volume reaches, as paths on it: what it has to remember, and every archive. Else a
+// policy for /var would move the catalog that it goes by.
+func (e *Engine) ownOn(volume string) []string {
+	all := slices.Clone(e.opt.Own)
+	for _, a := range e.opt.Archives {
+		all = append(all, a.Path)
+	}
+	volume = strings.TrimSuffix(volume, "/")
+	realVolume := strings.TrimSuffix(real("/"+strings.TrimPrefix(volume, "/")), "/")
+	var own []string
+	for _, dir := range all {
+		written := strings.TrimSuffix(dir, "/")
+		resolved := strings.TrimSuffix(real(dir), "/")
+		switch {
+		case within(volume, written), within(realVolume, resolved):
+			own = append(own, volume)
+		case within(resolved, realVolume): // a symlink is not followed below a volume: this is where it would lead
+			own = append(own, volume+strings.TrimPrefix(resolved, realVolume))
+		}
+	}
+	return own
 }
 
 // triggered says whether a policy has something to do.

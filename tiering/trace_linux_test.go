@@ -23,7 +23,7 @@ func killedAt(t *testing.T, cmd *exec.Cmd, n int) (calls int, killed bool) {
 	}
 	defer out.Close()
 	cmd.Stdout = out
-	cmd.SysProcAttr.Ptrace = true
+	cmd.SysProcAttr.Ptrace, cmd.SysProcAttr.Setpgid = true, true
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ type tracer struct {
 func (tr *tracer) follow() error {
 	for {
 		var status unix.WaitStatus
-		tid, err := unix.Wait4(-1, &status, unix.WALL|unix.WNOTHREAD, nil)
+		tid, err := unix.Wait4(-tr.leader, &status, unix.WALL, nil) // its group: others of our children are not ours to wait for
 		if err == unix.EINTR {
 			continue
 		}

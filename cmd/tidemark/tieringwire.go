@@ -171,7 +171,7 @@ func (p *program) openTiering(ctx context.Context, cfg *config.Config, command s
 	}
 	t := &tierer{cfg: cfg, catalog: cat, actor: p.actor(command)}
 	o := tiering.Options{
-		Host: cfg.Host, FS: fsys.Host{}, Catalog: cat, Archives: archivesOf(cfg), Policies: policies, Holds: holds,
+		Host: cfg.Host, FS: fsys.Host{}, Catalog: cat, Archives: archivesOf(cfg), Policies: policies, Own: []string{dir}, Holds: holds,
 		Outlook: &plannerOutlook{p, cfg}, Actor: t.actor, Now: p.now, Sleep: sleep, Log: p.log, Tags: cfg.Tags,
 	}
 	if cfg.Influx != nil && how != toRead {
@@ -207,6 +207,11 @@ func (p *program) openCatalog(ctx context.Context, cfg *config.Config, how acces
 		return nil, "", &fault{err, "", exitUsage}
 	}
 	path := filepath.Join(dir, catalogFile)
+	switch err = catalog.CheckDirectory(filepath.Dir(path)); {
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist): // as opening it says
+	case err != nil:
+		return nil, "", &fault{err, "look what is in it; move it away, or give it to the user that runs tiering alone (chown, chmod 0700)", exitUsage}
+	}
 	if how != toRead {
 		cat, err = catalog.Open(ctx, path)
 	} else if cat, err = catalog.OpenReadOnly(ctx, path); errors.Is(err, fs.ErrNotExist) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/tidemark/tidemark/internal/fsys"
 )
@@ -80,7 +81,7 @@ func walk(ctx context.Context, in fsys.Dir, name, p string, v visitor) error {
 }
 
 // Narrow gives every directory that is there below a host's directory (absolute, at home; "/" is all) the access that its home
-// has now, in all versions. Where a home is there no more the archive's directory stays as it is. It says how many were changed;
+// has now, in all versions. Where a home is there no more, or something else has its name, the archive's directory stays as it is. It says how many were changed;
 // Sync makes that durable.
 func (a *Archive) Narrow(ctx context.Context, home Home, host, under string) (changed int, err error) {
 	if err := ValidHost(host); err != nil {
@@ -113,13 +114,16 @@ func (a *Archive) Narrow(ctx context.Context, home Home, host, under string) (ch
 
 func (a *Archive) narrow(ctx context.Context, home Home, dir fsys.Dir, p, at string) (changed int, err error) {
 	attributes, err := home(at)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && ctx.Err() != nil {
+	if noLonger(err) || err == nil && ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
 	if err != nil {
 		return 0, err
 	}
-	did, narrowed, err := a.give(dir, directoryAccess(attributes))
+	did, narrowed, err := a.give(dir, directoryAccess(attributes), attributes.Identity)
+	if errors.Is(err, errOtherHome) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -144,6 +148,11 @@ func (a *Archive) narrow(ctx context.Context, home Home, dir fsys.Dir, p, at str
 		}
 	}
 	return changed, err
+}
+
+// noLonger says that a home is no directory of its volume any more: it is gone, or a symlink, a file or another mount has its name.
+func noLonger(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EXDEV)
 }
 
 func (a *Archive) note(p string, changed, narrowed bool) {

@@ -11,12 +11,15 @@
 package mover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +69,8 @@ type Options struct {
 	Pace func(ctx context.Context, n int) error
 	// Progress is told of bytes that were copied or read back, from any goroutine. nil: nobody.
 	Progress func(bytes int64)
+
+	buffer int // bytes of a copy's step; 0: bufferSize. Tests make it small.
 }
 
 // Settle is how long a lease is held after a file went to the trash before the file is purged: a writer that had resolved its path
@@ -123,7 +128,7 @@ const bufferSize = 1 << 20
 // are missing.
 func New(o Options) (*Mover, error) {
 	m := &Mover{opt: o}
-	m.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	m.buffers.New = func() any { b := make([]byte, cmp.Or(o.buffer, bufferSize)); return &b }
 	if err := m.open(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -230,14 +235,19 @@ func ownDir(parent fsys.Dir, name string) (fsys.Dir, error) {
 type homes struct {
 	m    *Mover
 	dirs map[string]fsys.Dir
-	lost map[string]fsys.Attributes // of directories that a recall makes anew; nil: not asked yet
+	// above are the directories on the way to one of dirs, each looked at while it was gone through: what may be seen by whom was
+	// so when the file was opened, whatever has taken a name since.
+	above map[string]map[string]fsys.Attributes
+	lost  map[archive.Directory]fsys.Attributes // of directories that a recall makes anew; nil: not asked yet
 }
 
-func (m *Mover) homes() *homes { return &homes{m: m, dirs: map[string]fsys.Dir{}} }
+func (m *Mover) homes() *homes {
+	return &homes{m: m, dirs: map[string]fsys.Dir{}, above: map[string]map[string]fsys.Attributes{}}
+}
 
 func (h *homes) close() {
-	for _, d := range h.dirs {
-		d.Close() // nothing was written through it that a close could lose
+	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
+		h.dirs[parent].Close() // nothing was written through it that a close could lose
 	}
 }
 
@@ -260,11 +270,62 @@ func (h *homes) of(file string) (fsys.Dir, string, error) {
 	return d, name, nil
 }
 
+// walk is of, one directory after the other.
+func (h *homes) walk(file string) (fsys.Dir, string, error) {
+	parent, name := path.Split(file)
+	parent = strings.TrimSuffix(parent, "/")
+	if h.above[parent] != nil {
+		return h.dirs[parent], name, nil
+	}
+	rel, ok := h.m.below(parent)
+	if !ok {
+		return nil, "", fmt.Errorf("%s is not on volume %s", file, h.m.opt.Volume)
+	}
+	full, above := strings.TrimSuffix(h.m.opt.Volume, "/"), map[string]fsys.Attributes{}
+	at, err := h.m.volume.OpenDir(".")
+	if err == nil {
+		above[path.Clean("/"+full)], err = seen(at)
+	}
+	for part := range strings.SplitSeq(rel, "/") {
+		if err != nil || part == "." {
+			break
+		}
+		var next fsys.Dir
+		if next, err = at.OpenDir(part); err != nil {
+			break
+		}
+		at.Close()
+		at, full = next, full+"/"+part
+		above[full], err = seen(at)
+	}
+	if err != nil {
+		if at != nil {
+			at.Close()
+		}
+		return nil, "", err
+	}
+	if d := h.dirs[parent]; d != nil {
+		d.Close()
+	}
+	h.dirs[parent], h.above[parent] = at, above
+	return at, name, nil
+}
+
+// seen are the attributes and the identity of an open directory.
+func seen(d fsys.Dir) (fsys.Attributes, error) {
+	a, info, err := fsys.ReadAttributes(d)
+	if err != nil {
+		return a, err
+	}
+	a.Identity, err = fsys.Identity(d, info)
+	return a, err
+}
+
 // sync makes the names in all directories of the batch durable.
 func (h *homes) sync() error {
 	var errs []error
-	for _, d := range h.dirs {
-		errs = append(errs, d.Sync())
+	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
+		errs = append(errs, h.dirs[parent].Sync())
 	}
 	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -91,11 +92,13 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 	if need := min(info.Allocated, info.Size); need > usage.Available {
 		return fmt.Errorf("%w: %d bytes are free on %s, %d are needed", ErrVolumeFull, usage.Available, m.opt.Volume, need)
 	}
+	f.left = true // also after an error: it may be there
 	to, err := m.staging.Create(fileName(op), 0o600)
 	if err != nil {
 		return volumeFull(err)
 	}
-	f.left, f.src = true, to
+	f.src = to
+	noCOW(to, op.Attributes.Flags)
 	hash, err := digest.Like(op.Digest)
 	if err != nil {
 		return err
@@ -109,12 +112,22 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 	return b.dress(f)
 }
 
+// noCOW sets the one attribute of lsattr (C, of btrfs) that only a file without content takes. If that fails the last step says so.
+func noCOW(f fsys.File, want uint32) {
+	if want&flagNoCOW == 0 {
+		return
+	}
+	if flags, err := f.Flags(); err == nil {
+		_ = f.SetFlags(flags | flagNoCOW)
+	}
+}
+
 // dress gives the copy its attributes and makes it durable. What can't be restored is remembered; the file is more than that.
 func (b *batch) dress(f *moving) error {
 	a := f.op.Attributes
-	a.Flags = 0 // an immutable file can't be renamed; they come last
+	a.Flags &= flagNoCOW // the others come last: an immutable file can't be renamed
 	f.missing = fsys.RestoreAttributes(f.src, a)
-	if errors.Is(f.missing, unix.ENOSPC) || errors.Is(f.missing, unix.EIO) || errors.Is(f.missing, unix.EDQUOT) {
+	if fails(f.missing) {
 		return volumeFull(f.missing)
 	}
 	if err := f.src.Sync(); err != nil {
@@ -127,6 +140,11 @@ func (b *batch) dress(f *moving) error {
 	op := f.op
 	op.Dev, op.Ino, op.Mtime, op.Ctime, op.Allocated = info.Dev, info.Ino, info.Mtime, info.Ctime, info.Allocated
 	return nil
+}
+
+// fails says that an error is of a filesystem in trouble, not of one that has no such attribute or does not allow it.
+func fails(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.ESTALE, unix.EROFS, unix.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
 }
 
 func volumeFull(err error) error {
@@ -145,8 +163,10 @@ func (m *Mover) vacant(f *moving, op *catalog.Operation) error {
 	if err != nil {
 		return err
 	}
-	if info.IsSymlink() && isLink(f.dir, f.name, m.target(op)) {
-		return nil
+	if info.IsSymlink() {
+		if ours, err := isLink(f.dir, f.name, m.target(op)); ours || err != nil {
+			return err
+		}
 	}
 	return skip("another file has its name now: move that away, then recall again")
 }
@@ -170,7 +190,12 @@ func (b *batch) takeHome(f *moving) error {
 		f.pending = !errors.Is(err, fs.ErrNotExist)
 		return err
 	}
-	if isLink(m.staging, id, m.target(op)) {
+	ours, err := isLink(m.staging, id, m.target(op))
+	if err != nil {
+		f.pending = true
+		return err
+	}
+	if ours {
 		return nil
 	}
 	// Somebody put a file there at this very instant. It gets its name back.
@@ -227,13 +252,31 @@ func (b *batch) settleHome(files []*moving) error {
 		return err
 	}
 	for _, f := range files {
-		f.missing = errors.Join(f.missing, fsys.RestoreFlags(f.src, f.op.Attributes.Flags))
-		info, err := f.src.Stat()
-		if err != nil {
+		if err := restoreFlags(f); err != nil {
 			return err
 		}
-		f.op.Mtime, f.op.Ctime = info.Mtime, info.Ctime
 	}
+	return nil
+}
+
+// restoreFlags gives a file its flags, durably, and sees what it is then.
+func restoreFlags(f *moving) error {
+	before, err1 := f.src.Flags()
+	err := fsys.RestoreFlags(f.src, f.op.Attributes.Flags)
+	if fails(err) {
+		return err
+	}
+	f.missing = errors.Join(f.missing, err)
+	if after, err2 := f.src.Flags(); after != before || err1 != nil || err2 != nil || f.unsure {
+		if err := f.src.Sync(); err != nil {
+			return err
+		}
+	}
+	info, err := f.src.Stat()
+	if err != nil {
+		return err
+	}
+	f.op.Mtime, f.op.Ctime = info.Mtime, info.Ctime
 	return nil
 }
 
@@ -250,7 +293,7 @@ func (h *homes) orMake(op *catalog.Operation) (fsys.Dir, string, error) {
 	at, made := h.m.volume, strings.TrimSuffix(h.m.opt.Volume, "/")
 	for part := range strings.SplitSeq(rel, "/") {
 		made += "/" + part
-		next, err := h.child(at, part, made)
+		next, err := h.child(at, part, archive.Directory{Path: made, Version: op.Version})
 		if at != h.m.volume {
 			at.Close()
 		}
@@ -265,7 +308,7 @@ func (h *homes) orMake(op *catalog.Operation) (fsys.Dir, string, error) {
 
 // child opens a directory, or makes it with the attributes that the archive remembers of it. Without any it is root's alone:
 // nobody shall see more than before.
-func (h *homes) child(parent fsys.Dir, name, full string) (fsys.Dir, error) {
+func (h *homes) child(parent fsys.Dir, name string, full archive.Directory) (fsys.Dir, error) {
 	d, err := parent.OpenDir(name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return d, err
