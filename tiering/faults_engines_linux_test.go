@@ -58,39 +58,79 @@ func TestTwoVolumesShareAnArchive(t *testing.T) {
 	p.sameFromArchive(t)
 }
 
-// SIGTERM ends a run at a safe point: nothing is left in staging or trash, nothing in flight, and the next run does the rest.
+// SIGTERM ends a run at a safe point: nothing is left in staging or trash, nothing in flight, what is reported is so, and the next run
+// does the rest.
 func TestTerminated(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		files func(place) []file
-		at    []int
+		at    []int // each run has less to copy
 	}{
-		{"many files", func(p place) []file { return p.tree(t, "tree", 600, 1) }, []int{5, 700, 4500, 7000, 9000}},
-		{"large files", func(p place) []file { return p.large(t, "tree", 30) }, []int{20, 200, 400}},
+		{"many files", func(p place) []file { return p.tree(t, "tree", 600, 1) }, []int{5, 700, 4500, 7000, 2000}},
+		{"large files", func(p place) []file { return p.large(t, "tree", 30) }, []int{20, 200, 400, 70}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPlace(t, catalog.LeaveLink)
 			files := test.files(p)
 			for _, n := range test.at {
-				h := order{place: p, Do: "run"}.hold(t, n) // with real waits
-				if err := h.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-					t.Fatal(err)
-				}
-				begun := time.Now()
-				a := h.goOn()
-				took := time.Since(begun)
-				t.Logf("before call %d: %d released, in %v", n, a.Run.FilesReleased, took)
-				if took > 15*time.Second { // 3 s on a machine that does nothing else
-					t.Errorf("it took %v", took)
-				}
-				if wrong := p.settled(t, files); wrong != nil {
-					t.Fatalf("stopped before call %d: %s\n%s", n, a, strings.Join(wrong, "\n"))
-				}
+				p.terminated(t, n, files)
 			}
 			p.finishes(t, "stopped", files, filepath.Join(p.Volume, "tree"))
 		})
 	}
+}
+
+func (p place) terminated(t *testing.T, n int, files []file) {
+	t.Helper()
+	before := links(files)
+	h := order{place: p, Do: "run"}.hold(t, n) // with real waits
+	if err := h.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	a := h.goOn()
+	took := time.Since(begun)
+	t.Logf("before call %d: %d archived, %d released, in %v", n, a.Run.FilesArchived, a.Run.FilesReleased, took)
+	if took > 15*time.Second { // 3 s on a machine that does nothing else
+		t.Errorf("it took %v", took)
+	}
+	if got := links(files) - before; a.Run.FilesReleased != int64(got) || len(a.Run.Failed)+len(a.Run.Skipped) > 0 {
+		t.Errorf("stopped before call %d: %d are released, the report says: %s", n, got, a)
+	}
+	if wrong := p.settled(t, files); wrong != nil {
+		t.Fatalf("stopped before call %d: %s\n%s", n, a, strings.Join(wrong, "\n"))
+	}
+}
+
+func TestTerminatedRecall(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, catalog.LeaveLink)
+	files := p.large(t, "tree", 12)
+	all := filepath.Join(p.Volume, "tree")
+	p.here(t, "run")
+	h := order{place: p, Do: "recall", Paths: []string{all}}.hold(t, 60)
+	if err := h.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	a := h.goOn()
+	if home := len(files) - links(files); a.Err == "" || a.Recall.Files != int64(home) || len(a.Recall.Failed)+len(a.Recall.Skipped) > 0 {
+		t.Errorf("%d are at home, the report says: %s", home, a)
+	}
+	if wrong := p.settled(t, files); wrong != nil {
+		t.Fatalf("%s\n%s", a, strings.Join(wrong, "\n"))
+	}
+	p.finishes(t, "stopped", files, all)
+}
+
+// links is how many files are links.
+func links(files []file) (n int) {
+	for _, f := range files {
+		if info, err := os.Lstat(f.path); err == nil && info.Mode().Type() == os.ModeSymlink {
+			n++
+		}
+	}
+	return n
 }
 
 // A run that was killed shows as interrupted once somebody can know.

@@ -368,7 +368,7 @@ func (r *runner) archiveBatch(ctx context.Context, items []selection.Item) ([]mo
 		case res.Done() && res.Object.ID != 0:
 			r.archived(res)
 			candidates = append(candidates, mover.Candidate{Path: res.Path, Object: res.Object, Reason: reasons[res.Path]})
-		case !res.Done():
+		case !res.Done() && !res.Stopped:
 			r.trouble(res)
 		}
 	}
@@ -385,11 +385,14 @@ func (r *runner) archived(res mover.Result) {
 // released counts what a release came to.
 func (r *runner) released(results []mover.Result) {
 	for _, res := range results {
-		r.e.progress.moreFiles(1)
+		if res.Stopped {
+			continue
+		}
 		if !res.Done() {
 			r.trouble(res)
 			continue
 		}
+		r.e.progress.moreFiles(1)
 		r.mu.Lock()
 		r.report.FilesReleased++
 		r.report.BytesReleased += res.Bytes

@@ -332,7 +332,7 @@ func (b *batch) commitArchived(ctx context.Context) error {
 	}
 	for i, f := range b.active() {
 		f.result.Object, f.result.Bytes = objects[i], objects[i].Size
-		f.op.ID = 0
+		f.op.ID, f.done = 0, true
 	}
 	return nil
 }

@@ -95,13 +95,15 @@ type Result struct {
 	// Skipped is why the file was left alone: nothing is wrong with it that the next run could not find different.
 	Skipped string
 	// Err is what failed. The file is where it was, or (in a release or recall) both copies are kept and the error says where.
-	Err    error
-	Object catalog.Object
-	Bytes  int64 // archive and recall: its size; release: what was freed, as allocated
+	Err error
+	// Stopped says that the run ended before the file's turn came, or in the middle of it; nothing is wrong with it.
+	Stopped bool
+	Object  catalog.Object
+	Bytes   int64 // archive and recall: its size; release: what was freed, as allocated
 }
 
 // Done says that the file was moved.
-func (r Result) Done() bool { return r.Err == nil && r.Skipped == "" }
+func (r Result) Done() bool { return r.Err == nil && r.Skipped == "" && !r.Stopped }
 
 // skip is an error that is a reason to leave a file alone.
 type skip string

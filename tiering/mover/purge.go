@@ -17,9 +17,14 @@ const poll = time.Second
 // Purge frees the space of released files once they have been in the trash for Settle, and puts back those that somebody opened
 // or that came under a hold since. It ends what Release began, also when ctx ends, and fills in the results. An error ends the
 // run; what could not be purged is left to Recover.
-func (m *Mover) Purge(ctx context.Context, r *Releases) error {
+func (m *Mover) Purge(ctx context.Context, r *Releases) (err error) {
 	b := r.b
 	defer b.close()
+	defer func() {
+		if err != nil {
+			b.stopped()
+		}
+	}()
 	ctx = context.WithoutCancel(ctx)
 	for {
 		if err := b.restoreOpened(ctx); err != nil {
@@ -88,7 +93,7 @@ func (b *batch) purge(ctx context.Context) error {
 	}
 	for _, f := range files {
 		f.result.Bytes = f.op.Allocated
-		f.op.ID = 0
+		f.op.ID, f.done = 0, true
 	}
 	return nil
 }

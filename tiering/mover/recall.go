@@ -231,7 +231,7 @@ func (b *batch) commitRecalled(ctx context.Context) error {
 	}
 	for _, f := range files {
 		f.result.Bytes, f.result.Err = f.op.Size, f.missing
-		f.op.ID = 0
+		f.op.ID, f.done = 0, true
 	}
 	return nil
 }

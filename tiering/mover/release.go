@@ -50,6 +50,7 @@ func (m *Mover) Release(ctx context.Context, candidates []Candidate) (r *Release
 	}
 	r = &Releases{b: b}
 	if err := m.reachable(); err != nil {
+		b.stopped()
 		b.close()
 		return nil, results, err
 	}
