@@ -109,7 +109,7 @@ func makeDemoFiles(hot string, now time.Time) (map[string][]byte, error) {
 // demoConfiguration has a policy between the two directories below dir.
 func demoConfiguration(dir string) *config.Config {
 	cfg := config.Default()
-	cfg.Host, cfg.Data = demoHost, dir
+	cfg.Host, cfg.Data = demoHost, filepath.Join(dir, "state") // apart from what is moved: nothing is moved from a data_dir
 	cfg.Archives = []config.Archive{{Name: demoArchive, Path: filepath.Join(dir, "vault"), MinFree: .01}}
 	cfg.Policies = []config.Policy{{
 		Name: demoPolicy, Volume: filepath.Join(dir, "hot"), Archive: demoArchive, Where: config.Text{Value: demoRule}, Order: "coldest", Leave: "link",
