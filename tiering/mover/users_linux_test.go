@@ -115,8 +115,15 @@ func habits() map[string]func(u *user) {
 		},
 		"move the directory": func(u *user) {
 			d, name := u.dir(path.Dir(u.file))
+			in, err := d.OpenDir(name)
+			must(u.t, err)
+			defer in.Close()
+			_, err = in.StatName(path.Base(u.file))
 			must(u.t, d.Rename(name, d, "moved", fsys.NoReplace))
 			delete(u.expect, u.file)
+			if err != nil {
+				return // it was not there
+			}
 			u.expect[path.Join(path.Dir(path.Dir(u.file)), "moved", path.Base(u.file))] = u.old
 		},
 		"symlink for the directory": func(u *user) {
