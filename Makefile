@@ -36,11 +36,11 @@ ifeq ($(CC_FOUND),)
 	CGO_ENABLED=0 $(GO) test -timeout $(TEST_TIMEOUT) ./...
 else
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) ./...
-	$(GO) test -timeout $(TEST_TIMEOUT) -run TestEveryStep ./tiering/mover # every step; under the race detector only some
+	$(GO) test -timeout $(TEST_TIMEOUT) -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover # every step; under the race detector only some
 endif
 
 crash: ## power cuts and errors at every step of a move, more of them than make test tries (TIDEMARK_CRASH=1; an hour)
-	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run TestEveryStep ./tiering/mover
+	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover
 
 check: fmt vet staticcheck test ## what must hold before a commit
 

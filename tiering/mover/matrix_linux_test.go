@@ -43,7 +43,7 @@ func size() extent {
 	if os.Getenv("TIDEMARK_CRASH") == "" {
 		stride := 1
 		if slow {
-			stride = 25
+			stride = 40
 		}
 		return extent{
 			stride: stride, errnos: []unix.Errno{unix.EIO}, lost: []unix.Errno{unix.ESTALE}, cuts: []keeping{worst, best, {1, 0.5}},
