@@ -289,9 +289,12 @@ func (o order) process(t *testing.T) (a answer, out string, died bool) {
 	return a, out, false
 }
 
-// here does an order in this process, with the real filesystem and without waits.
+// here does an order in this process, with the real filesystem and without waits. Nothing is forked meanwhile: a child holds what
+// was open until it has become another program, and a copy that was just written would look as if somebody had it open.
 func (p place) here(t *testing.T, do string, paths ...string) answer {
 	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	a, err := order{place: p, Do: do, Paths: paths, Quick: true}.do(t.Context())
 	if err != nil {
 		t.Fatalf("%s: %v", do, err)

@@ -24,6 +24,8 @@ type moving struct {
 	left bool
 	// done says that its move is committed.
 	done bool
+	// unsure says that flags which are set already may not be durable.
+	unsure bool
 	// missing is which attributes a recalled file lacks.
 	missing error
 	// pending says that the operation must stay for recovery: what it left behind is not known.

@@ -11,12 +11,15 @@
 package mover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +69,8 @@ type Options struct {
 	Pace func(ctx context.Context, n int) error
 	// Progress is told of bytes that were copied or read back, from any goroutine. nil: nobody.
 	Progress func(bytes int64)
+
+	buffer int // bytes of a copy's step; 0: bufferSize. Tests make it small.
 }
 
 // Settle is how long a lease is held after a file went to the trash before the file is purged: a writer that had resolved its path
@@ -125,7 +130,7 @@ const bufferSize = 1 << 20
 // are missing.
 func New(o Options) (*Mover, error) {
 	m := &Mover{opt: o}
-	m.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	m.buffers.New = func() any { b := make([]byte, cmp.Or(o.buffer, bufferSize)); return &b }
 	if err := m.open(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -238,8 +243,8 @@ type homes struct {
 func (m *Mover) homes() *homes { return &homes{m: m, dirs: map[string]fsys.Dir{}} }
 
 func (h *homes) close() {
-	for _, d := range h.dirs {
-		d.Close() // nothing was written through it that a close could lose
+	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
+		h.dirs[parent].Close() // nothing was written through it that a close could lose
 	}
 }
 
@@ -265,8 +270,8 @@ func (h *homes) of(file string) (fsys.Dir, string, error) {
 // sync makes the names in all directories of the batch durable.
 func (h *homes) sync() error {
 	var errs []error
-	for _, d := range h.dirs {
-		errs = append(errs, d.Sync())
+	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
+		errs = append(errs, h.dirs[parent].Sync())
 	}
 	return errors.Join(errs...)
 }
