@@ -13,7 +13,7 @@ FUZZTIME    ?= 30s
 # What make bench measures; one package alone: make bench BENCH=./planner/forecast
 BENCH       ?= ./cmd/tidemark ./internal/history ./planner/forecast
 
-.PHONY: help run demo build test check fmt vet staticcheck bench fuzz clean
+.PHONY: help run demo build test crash check fmt vet staticcheck bench fuzz clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,7 +36,11 @@ ifeq ($(CC_FOUND),)
 	CGO_ENABLED=0 $(GO) test -timeout $(TEST_TIMEOUT) ./...
 else
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) ./...
+	$(GO) test -timeout $(TEST_TIMEOUT) -run TestEveryStep ./tiering/mover # every step; under the race detector only some
 endif
+
+crash: ## power cuts and errors at every step of a move, more of them than make test tries (TIDEMARK_CRASH=1; an hour)
+	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run TestEveryStep ./tiering/mover
 
 check: fmt vet staticcheck test ## what must hold before a commit
 

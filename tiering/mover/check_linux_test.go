@@ -33,7 +33,9 @@ type check struct {
 	errs       []error
 }
 
-func (c *check) fail(format string, args ...any) { c.errs = append(c.errs, fmt.Errorf(format, args...)) }
+func (c *check) fail(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
+}
 
 // whole looks at everything and says what is wrong.
 func (w *world) whole(want map[string]crash.Entry, proven *proven, reported string) error {

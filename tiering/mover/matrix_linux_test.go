@@ -28,8 +28,10 @@ type extent struct {
 	lost   []unix.Errno // errors of calls that happened all the same
 	cuts   []keeping
 	nested []keeping
-	// every is that each n-th state within a recovery is tried, and each n-th call of a recovery is made to fail.
+	// every is that the power is cut after each n-th change of a recovery, and each n-th call of a recovery is made to fail.
 	every int
+	// stride is that each n-th state and call of the scenario itself is tried. It is 1 but under the race detector.
+	stride int
 	// finish is that each n-th world is looked at again before a second cut, after a second recovery and after the next run. All
 	// are looked at as they are durable.
 	finish int
@@ -39,14 +41,18 @@ type extent struct {
 func size() extent {
 	worst, best := keeping{0, 0}, keeping{0, 1}
 	if os.Getenv("TIDEMARK_CRASH") == "" {
+		stride := 1
+		if slow {
+			stride = 25
+		}
 		return extent{
-			errnos: []unix.Errno{unix.EIO}, lost: []unix.Errno{unix.ESTALE}, cuts: []keeping{worst, best, {1, 0.5}},
-			nested: []keeping{worst, best}, every: 11, finish: 11,
+			stride: stride, errnos: []unix.Errno{unix.EIO}, lost: []unix.Errno{unix.ESTALE}, cuts: []keeping{worst, best, {1, 0.5}},
+			nested: []keeping{worst, best}, every: 7, finish: 11,
 		}
 	}
 	e := extent{
 		large: true, errnos: []unix.Errno{unix.EIO, unix.ENOSPC, unix.EDQUOT, unix.ESTALE}, lost: []unix.Errno{unix.EIO, unix.ESTALE},
-		cuts: []keeping{worst, best}, every: 1, finish: 3,
+		cuts: []keeping{worst, best}, every: 1, stride: 1, finish: 3,
 	}
 	for seed := range uint64(8) {
 		e.cuts = append(e.cuts, keeping{seed + 1, 0.5})
@@ -115,15 +121,26 @@ func mayChange(op string) bool {
 	return true
 }
 
-// watch collects the states that power cuts would leave after each call of a world.
-func (m *matrix) watch(w *world, cuts []keeping, label string) (calls *fault.FS, states *[]state, tried *int) {
+// syncs says whether a call can change what the worst power cut leaves.
+func syncs(op string) bool { return op == "Sync" || op == "SyncFS" || strings.HasPrefix(op, "commit") }
+
+// watch collects the states that power cuts would leave after each call of a world that changes something, or each n-th such call.
+func (m *matrix) watch(w *world, cuts []keeping, every int, label string) (calls *fault.FS, states *[]state, tried *int) {
 	states, tried = new([]state), new(int)
-	look := func(what string, changed bool) {
-		*tried += len(cuts)
+	changes := 0
+	look := func(what, op string, changed bool) {
 		if !changed {
+			*tried += len(cuts)
 			return // as after the call before
 		}
+		if changes++; changes%every != 0 {
+			return
+		}
+		*tried += len(cuts)
 		for _, c := range cuts {
+			if c.keep == 0 && !syncs(op) {
+				continue // as after the last that did
+			}
 			disk := w.disk.Survivors(c.seed, c.keep)
 			if p := printOf(disk, len(w.book.log)); !m.seen[p] {
 				m.seen[p] = true
@@ -131,22 +148,25 @@ func (m *matrix) watch(w *world, cuts []keeping, label string) (calls *fault.FS,
 			}
 		}
 	}
-	calls = fault.New(w.disk, fault.Plan{After: func(c fault.Call, _ error) { look(c.String(), mayChange(c.Op)) }})
-	w.book.after = func(op string) { look("commit "+op, mayChange(op)) }
+	calls = fault.New(w.disk, fault.Plan{After: func(c fault.Call, _ error) { look(c.String(), c.Op, mayChange(c.Op)) }})
+	w.book.after = func(op string) { look("commit "+op, "commit", mayChange(op)) }
 	w.fs = calls
 	return calls, states, tried
 }
 
 func (m *matrix) try() {
 	w := m.from.world(m.t)
-	calls, states, tried := m.watch(w, m.e.cuts, m.s.name)
+	calls, states, tried := m.watch(w, m.e.cuts, 1, m.s.name)
 	if err := errors.Join(w.take(m.s.run), w.done()); err != nil {
 		m.t.Fatalf("without any trouble: %v", err)
 	}
 	w.book.after, w.fs = nil, w.disk
 	m.n.calls, m.n.commits, m.n.cuts, m.n.states = calls.Count(), len(w.book.calls), *tried, len(*states)
 	m.settled(w, m.s.name)
-	for _, s := range *states {
+	for i, s := range *states {
+		if i%m.e.stride != 0 {
+			continue
+		}
 		m.afterCut(s)
 		if m.over() {
 			return
@@ -161,7 +181,7 @@ func (m *matrix) over() bool { return m.t.Failed() && os.Getenv("TIDEMARK_CRASH_
 
 // failCalls makes each call of the filesystem fail.
 func (m *matrix) failCalls(calls []fault.Call) {
-	for i := 1; i <= m.n.calls; i++ {
+	for i := 1; i <= m.n.calls; i += m.e.stride {
 		for _, errno := range m.e.errnos {
 			m.failOne(&fault.Fault{Number: i, Err: errno})
 		}
@@ -190,7 +210,7 @@ func (m *matrix) failOne(f *fault.Fault) {
 
 // failCommits makes each call of the catalog fail, before and after it happened.
 func (m *matrix) failCommits() {
-	for i := 1; i <= m.n.commits; i++ {
+	for i := 1; i <= m.n.commits; i += min(m.e.stride, 2) {
 		for _, happens := range []bool{false, true} {
 			w := m.from.world(m.t)
 			w.book.fail, w.book.happens = i, happens
@@ -209,23 +229,19 @@ func (m *matrix) failCommits() {
 // afterCut recovers from a power cut, and from cuts and faults during that.
 func (m *matrix) afterCut(s state) {
 	w := newWorld(m.t, s.disk.Survivors(0, 1), s.log, m.s.leave, m.from.files)
-	calls, states, tried := m.watch(w, m.e.nested, s.label+"; recovery")
-	if _, err := w.recover(); err != nil {
-		m.t.Errorf("%s: %v", s.label, err)
-	}
+	calls, states, tried := m.watch(w, m.e.nested, m.e.every, s.label+"; recovery")
+	done, err := w.recover()
 	trace := traceOf(calls.Calls())
 	w.book.after, w.fs = nil, w.disk
 	m.n.nestedCuts += *tried
-	m.settled(newWorld(m.t, s.disk.Survivors(0, 1), s.log, m.s.leave, m.from.files), s.label)
-	for i, inner := range *states {
-		if i%m.e.every == 0 {
-			m.n.nested++
-			m.settled(newWorld(m.t, inner.disk, inner.log, m.s.leave, m.from.files), inner.label)
-		}
+	m.n.nested += len(*states)
+	m.judge(w, s.label, s.label, done, err)
+	for _, inner := range *states {
+		m.settled(newWorld(m.t, inner.disk, inner.log, m.s.leave, m.from.files), inner.label)
 	}
 	if !m.traces[trace] {
 		m.traces[trace] = true
-		m.failRecovery(s, calls.Count())
+		m.failRecovery(s, calls.Count(), max(m.e.every, m.e.stride))
 	}
 }
 
@@ -239,8 +255,8 @@ func traceOf(calls []fault.Call) string {
 }
 
 // failRecovery makes calls of a recovery fail.
-func (m *matrix) failRecovery(s state, calls int) {
-	for i := 1 + len(m.traces)%m.e.every; i <= calls; i += m.e.every {
+func (m *matrix) failRecovery(s state, calls, every int) {
+	for i := 1 + len(m.traces)%every; i <= calls; i += every {
 		w := newWorld(m.t, s.disk.Survivors(0, 1), s.log, m.s.leave, m.from.files)
 		failing := fault.New(w.disk, fault.Plan{Faults: []*fault.Fault{{Number: i, Err: unix.EIO}}})
 		w.fs = failing
@@ -252,15 +268,23 @@ func (m *matrix) failRecovery(s state, calls int) {
 	}
 }
 
-// settled recovers a world and sees that all is well: now, after another power cut, after another recovery, and after the next run.
+// settled recovers a world and judges it.
 func (m *matrix) settled(w *world, label string) {
 	m.t.Helper()
+	reported := label + fmt.Sprint(w.results)
+	done, err := w.recover()
+	m.judge(w, label, reported, done, err)
+}
+
+// judge sees that all is well with a world that was recovered: now, after another power cut, after another recovery, and after the next
+// run. That is the world's end.
+func (m *matrix) judge(w *world, label, reported string, done []mover.Recovered, err error) {
+	m.t.Helper()
+	defer w.book.Close()
 	bad := func(format string, args ...any) {
 		m.t.Helper()
 		m.t.Error(strings.ReplaceAll(label+": "+fmt.Sprintf(format, args...), strings.Repeat("n", 255), "nnn…"))
 	}
-	reported := label + fmt.Sprint(w.results)
-	done, err := w.recover()
 	if err != nil {
 		bad("recover: %v", err)
 		return

@@ -51,8 +51,11 @@ func pattern(seed string, n int) []byte {
 // userFiles are one of each kind, in the order of a plan. The first directory comes twice: the second time the archive has it.
 func userFiles(large bool) []planted {
 	acl := archive.ACL{
-		{Tag: archive.TagUserObj, Perm: 6}, {Tag: archive.TagUser, Perm: 6, ID: 1234}, {Tag: archive.TagGroupObj, Perm: 4},
-		{Tag: archive.TagMask, Perm: 6}, {Tag: archive.TagOther},
+		{Tag: archive.TagUserObj, Perm: 6},
+		{Tag: archive.TagUser, Perm: 6, ID: 1234},
+		{Tag: archive.TagGroupObj, Perm: 4},
+		{Tag: archive.TagMask, Perm: 6},
+		{Tag: archive.TagOther},
 	}
 	labelled := text(hot+"/a/labelled", 100)
 	labelled.mode, labelled.flags, labelled.project = 0o660, 0x40, 7
