@@ -71,6 +71,7 @@ type Options struct {
 	Catalog  *catalog.Catalog
 	Archives []ArchiveVolume
 	Policies []Policy
+	Own      []string       // directories that no policy moves anything from, such as where the catalog is; absolute. Archives count as such
 	Holds    []catalog.Hold // of the configuration
 	Outlook  Outlook        // nil: no dates
 	Actor    catalog.Actor

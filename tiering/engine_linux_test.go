@@ -27,9 +27,13 @@ type site struct {
 
 func newSite(t *testing.T, where string, change func(*Policy)) *site {
 	t.Helper()
-	s := &site{
-		t: t, hot: mounttest.Mount(t, mounttest.Image(t, "ext4", 64)), cold: mounttest.Mount(t, mounttest.Image(t, "xfs", 320)),
-	}
+	return siteOn(t, mounttest.Mount(t, mounttest.Image(t, "ext4", 64)), mounttest.Mount(t, mounttest.Image(t, "xfs", 320)), where, change)
+}
+
+// siteOn is a site on filesystems that are mounted.
+func siteOn(t *testing.T, hot, cold, where string, change func(*Policy)) *site {
+	t.Helper()
+	s := &site{t: t, hot: hot, cold: cold}
 	a, err := archive.Init(fsys.Host{}, s.cold, "vault", "h", time.Now())
 	if err != nil {
 		t.Fatal(err)

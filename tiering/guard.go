@@ -1,12 +1,10 @@
 package tiering
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/fsys"
@@ -120,58 +118,4 @@ func (e *Engine) clock(ctx context.Context) error {
 		return refuse("set the clock", "the clock says %s, but the last run was at %s", now.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339))
 	}
 	return nil
-}
-
-// exportTables are where NFS and SMB say what they export.
-var exportTables = []struct {
-	file  string
-	paths func(line string) []string
-}{
-	{"/proc/fs/nfsd/exports", firstField},
-	{"/var/lib/nfs/etab", firstField},
-	{"/etc/exports", firstField},
-	{"/etc/samba/smb.conf", sambaPath},
-}
-
-func firstField(line string) []string {
-	fields := strings.Fields(line)
-	if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
-		return nil
-	}
-	return fields[:1]
-}
-
-func sambaPath(line string) []string {
-	key, value, ok := strings.Cut(line, "=")
-	if !ok || !strings.EqualFold(strings.TrimSpace(key), "path") {
-		return nil
-	}
-	return []string{strings.TrimSpace(value)}
-}
-
-// exportedBy says whether a volume, or something on it or above it, is exported to other hosts.
-func exportedBy(volume string) (how string, exported bool, err error) {
-	for _, table := range exportTables {
-		f, err := os.Open(table.file)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-			continue
-		}
-		if err != nil {
-			return "", false, err
-		}
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			for _, path := range table.paths(lines.Text()) {
-				if within(volume, path) || within(path, volume) {
-					f.Close()
-					return path + " in " + table.file, true, nil
-				}
-			}
-		}
-		err = errors.Join(lines.Err(), f.Close())
-		if err != nil {
-			return "", false, fmt.Errorf("read %s: %w", table.file, err)
-		}
-	}
-	return "", false, nil
 }

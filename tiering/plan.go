@@ -2,10 +2,10 @@ package tiering
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/fsys"
@@ -46,7 +46,9 @@ func (e *Engine) preview(ctx context.Context, p Policy) (*Preview, error) {
 		return nil, refuse("is it mounted? else correct the policy's volume", "volume %s: %v", p.Volume, err)
 	}
 	defer volume.Close()
-	judge, known, err := e.judge(ctx, p, now)
+	known := e.startLoading(ctx, p.Volume)
+	defer known.wait()
+	judge, err := e.judge(ctx, p, known, now)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +68,9 @@ func (e *Engine) preview(ctx context.Context, p Policy) (*Preview, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scan %s: %w", p.Volume, err)
 	}
+	if _, err := known.wait(); err != nil {
+		return nil, err
+	}
 	candidates, err := collector.Candidates(v.Scan.Trust.Atime)
 	if err != nil {
 		return nil, err
@@ -76,15 +81,20 @@ func (e *Engine) preview(ctx context.Context, p Policy) (*Preview, error) {
 }
 
 // selectInto makes the plan.
-func (e *Engine) selectInto(ctx context.Context, p Policy, v *Preview, candidates *selection.Candidates, known *catalog.Known, volume fsys.Dir) error {
+func (e *Engine) selectInto(ctx context.Context, p Policy, v *Preview, candidates *selection.Candidates, known *loading, volume fsys.Dir) error {
 	usage, err := volume.StatFS()
 	if err != nil {
 		return fmt.Errorf("volume %s: %w", p.Volume, err)
 	}
+	looker, err := scan.NewLooker(p.Volume)
+	if err != nil {
+		return err
+	}
+	defer looker.Close()
 	used := usage.Total - usage.Free
 	plan, skips, err := candidates.Select(selection.Request{
 		Used: used, Usable: used + usage.Available, Stop: p.StopBelow, MaxFiles: p.MostFiles, MaxBytes: p.MostBytes,
-		Look: func(path string) (*policy.File, error) { return lookAt(volume, p.Volume, path) },
+		Look: looker.Look,
 	})
 	if err != nil {
 		return err
@@ -93,7 +103,7 @@ func (e *Engine) selectInto(ctx context.Context, p Policy, v *Preview, candidate
 	v.SkippedFiles += int64(len(skips))
 	for i := range plan.Files {
 		if it := &plan.Files[i]; it.Archived {
-			_, _, _, _, it.ObjectID, _ = known.Lookup(it.Ino)
+			_, _, _, _, it.ObjectID, _ = known.lookup(it.Ino)
 		}
 	}
 	plan.Version, plan.Policy, plan.Fingerprint, plan.Host = 1, p.Name, p.Fingerprint, e.opt.Host
@@ -103,71 +113,79 @@ func (e *Engine) selectInto(ctx context.Context, p Policy, v *Preview, candidate
 	return err
 }
 
-// lookAt is a file on a volume as it is now.
-func lookAt(volume fsys.Dir, root, path string) (*policy.File, error) {
-	rel, err := filepath.Rel(root, filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	dir, err := volume.OpenDir(rel)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	info, err := dir.StatName(filepath.Base(path))
-	if err != nil {
-		return nil, err
-	}
-	f := policy.FileAt(path, info)
-	f.Xattr = func(name string) (string, error) { return xattrOf(volume, rel, filepath.Base(path), name) }
-	return f, nil
+// loading is what is archived of a volume, read while its scan goes on already: for millions of files that takes seconds.
+type loading struct {
+	done  chan struct{}
+	known *catalog.Known // never nil once done
+	err   error
 }
 
-// xattrOf reads one extended attribute; "" where there is none.
-func xattrOf(volume fsys.Dir, rel, name, attribute string) (string, error) {
-	dir, err := volume.OpenDir(rel)
-	if err != nil {
-		return "", err
-	}
-	defer dir.Close()
-	f, err := dir.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	all, err := f.Xattrs()
-	if errors.Is(err, fsys.ErrUnsupported) {
-		return "", nil
-	}
-	return string(all[attribute]), err
+func (e *Engine) startLoading(ctx context.Context, volume string) *loading {
+	l := &loading{done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		if l.known, l.err = e.opt.Catalog.ArchivedUnder(ctx, e.opt.Host, volume); l.err != nil {
+			l.known = &catalog.Known{} // the plan is given up after the scan
+		}
+	}()
+	return l
 }
 
-// judge is the policy's, with the holds and the archived copies as they are now.
-func (e *Engine) judge(ctx context.Context, p Policy, now time.Time) (*policy.Judge, *catalog.Known, error) {
+func (l *loading) wait() (*catalog.Known, error) {
+	<-l.done
+	return l.known, l.err
+}
+
+func (l *loading) lookup(ino uint64) (mtime, ctime fsys.Time, size int64, recalledAt time.Time, id int64, ok bool) {
+	known, _ := l.wait()
+	return known.Lookup(ino)
+}
+
+// judge is the policy's, with the holds as they are now and the archived copies.
+func (e *Engine) judge(ctx context.Context, p Policy, known *loading, now time.Time) (*policy.Judge, error) {
 	holds, err := e.holds(ctx)
 	if err != nil {
-		return nil, nil, err
-	}
-	known, err := e.opt.Catalog.ArchivedUnder(ctx, e.opt.Host, p.Volume)
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	names := policy.NewNames()
 	return &policy.Judge{
-		Rule: p.Rule, Volume: p.Volume, Excludes: p.Exclude, KeepRecalled: p.KeepRecalled,
+		Rule: p.Rule, Volume: p.Volume, Excludes: p.Exclude, Own: e.ownOn(p.Volume), KeepRecalled: p.KeepRecalled,
 		Held: func(path string) (string, bool) {
 			h, held := holds.Match(path)
 			return h.Case, held
 		},
 		Known: func(f *policy.File) policy.Copy {
-			mtime, ctime, size, recalledAt, _, ok := known.Lookup(f.Ino)
+			mtime, ctime, size, recalledAt, _, ok := known.lookup(f.Ino)
 			if !ok || mtime != f.Mtime || ctime != f.Ctime || size != f.Size {
 				return policy.Copy{}
 			}
 			return policy.Copy{Archived: true, RecalledAt: recalledAt}
 		},
 		Moment: policy.Moment{Now: now, Owner: names.Owner, Group: names.Group},
-	}, known, nil
+	}, nil
+}
+
+// ownOn are the directories of tidemark's own that a volume reaches, as paths on it: what it has to remember, and every archive. Else a
+// policy for /var would move the catalog that it goes by.
+func (e *Engine) ownOn(volume string) []string {
+	all := slices.Clone(e.opt.Own)
+	for _, a := range e.opt.Archives {
+		all = append(all, a.Path)
+	}
+	volume = strings.TrimSuffix(volume, "/")
+	realVolume := strings.TrimSuffix(real("/"+strings.TrimPrefix(volume, "/")), "/")
+	var own []string
+	for _, dir := range all {
+		written := strings.TrimSuffix(dir, "/")
+		resolved := strings.TrimSuffix(real(dir), "/")
+		switch {
+		case within(volume, written), within(realVolume, resolved):
+			own = append(own, volume)
+		case within(resolved, realVolume): // a symlink is not followed below a volume: this is where it would lead
+			own = append(own, volume+strings.TrimPrefix(resolved, realVolume))
+		}
+	}
+	return own
 }
 
 // triggered says whether a policy has something to do.

@@ -112,7 +112,8 @@ func (e *Engine) recallable(ctx context.Context, p string, seen map[int64]bool, 
 	return found, nil
 }
 
-// linked is the object that a link at a path leads to.
+// linked is the object that a link at a path leads to. Anybody can make a link to anything: only one that belongs to the file's owner, as
+// a release leaves it, or to root says where the file is to go.
 func (e *Engine) linked(ctx context.Context, p string) (catalog.Object, bool, error) {
 	dir, err := e.opt.FS.OpenRoot(filepath.Dir(p))
 	if err != nil {
@@ -120,7 +121,8 @@ func (e *Engine) linked(ctx context.Context, p string) (catalog.Object, bool, er
 	}
 	defer dir.Close()
 	target, err := dir.ReadLink(filepath.Base(p))
-	if err != nil {
+	link, err2 := dir.StatName(filepath.Base(p))
+	if err != nil || err2 != nil {
 		return catalog.Object{}, false, nil
 	}
 	for _, a := range e.opt.Archives {
@@ -132,13 +134,12 @@ func (e *Engine) linked(ctx context.Context, p string) (catalog.Object, bool, er
 		if !ok {
 			continue
 		}
-		for o, err := range e.opt.Catalog.Objects(ctx, catalog.Query{Archive: a.Name, Host: host, Prefix: file}) {
-			if err != nil {
-				return o, false, err
-			}
-			if o.Object == object {
-				return o, true, nil
-			}
+		o, ok, err := e.opt.Catalog.Object(ctx, host, file)
+		if err != nil {
+			return o, false, err
+		}
+		if ok && o.Archive == a.Name && o.Object == object && (link.UID == o.Attributes.UID || link.UID == 0) {
+			return o, true, nil
 		}
 	}
 	return catalog.Object{}, false, nil

@@ -98,6 +98,7 @@ func (n *hostNode) RemoveXattr(name string) error {
 const (
 	getFlags   = unix.FS_IOC_GETFLAGS
 	setFlags   = unix.FS_IOC_SETFLAGS
+	getVersion = 0x80087601 // _IOR('v', 1, long)
 	getFsxattr = 0x801c581f
 	setFsxattr = 0x401c5820
 )
@@ -130,6 +131,13 @@ func (n *hostNode) Flags() (uint32, error) {
 func (n *hostNode) SetFlags(flags uint32) error {
 	arg := [2]uint32{flags}
 	return n.failed("setflags", n.ioctl(setFlags, unsafe.Pointer(&arg)))
+}
+
+// Generation is FS_IOC_GETVERSION: an inode that is used again has another one.
+func (n *hostNode) Generation() (uint32, error) {
+	var generation [2]uint32 // room for a long
+	err := n.ioctl(getVersion, unsafe.Pointer(&generation))
+	return generation[0], n.failed("getversion", err)
 }
 
 func (n *hostNode) ProjectID() (uint32, error) {

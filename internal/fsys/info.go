@@ -74,4 +74,6 @@ type Attributes struct {
 	Xattrs  map[string][]byte `json:"xattrs,omitempty"`
 	Flags   uint32            `json:"flags,omitempty"`   // as lsattr shows them; 0 where there are none
 	Project uint32            `json:"project,omitempty"` // 0 where there is none
+	// Identity (see Identity) is of a directory that was looked at just now; it is never kept.
+	Identity string `json:"-"`
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/tidemark/tidemark/internal/fsys"
 )
 
-// Home tells the attributes of a directory at home by its absolute path, from "/" on.
+// Home tells the attributes of a directory at home by its absolute path, from "/" on. Where it tells the identity too, a directory of
+// the archive follows only the one that it was made for: what else takes that one's name could else open up what is in it.
 type Home func(dir string) (fsys.Attributes, error)
 
 const (
@@ -29,10 +30,10 @@ const (
 type directories struct {
 	open    map[string]*list.Element // of opened, by the path within the archive
 	recent  *list.List               // the most recently used first
-	settled map[string]bool          // access is as at home; by the path within the archive
+	settled map[string]string        // the identity of the home whose access it has; by the path within the archive
 	unsaved map[string]bool          // must be synced
 	records []Record                 // of directories, for the next Append
-	noted   map[string]bool          // has a record; by host and path at home
+	noted   map[string]bool          // its home has a record; by the path within the archive
 
 	narrowed map[string]bool // access is narrower than at home, as an ACL could not be kept
 }
@@ -44,7 +45,7 @@ type opened struct {
 
 func (d *directories) init() {
 	*d = directories{
-		open: map[string]*list.Element{}, recent: list.New(), settled: map[string]bool{}, unsaved: d.unsaved, records: d.records,
+		open: map[string]*list.Element{}, recent: list.New(), settled: map[string]string{}, unsaved: d.unsaved, records: d.records,
 		noted: map[string]bool{}, narrowed: map[string]bool{},
 	}
 	if d.unsaved == nil {
@@ -77,7 +78,8 @@ func (a *Archive) Narrowed() []string {
 // ObjectDir opens the directory for an object and gives the object's name in it, making the directories that are missing. On the
 // first use in a run, each directory on the way gets the access of its home (see DirectoryAccess), and the attributes of that home are
 // recorded with the next Append. Sync makes the new directories durable. Close the directory; it is the caller's own. home must
-// call no method of the archive. ErrObstructed: take the next version.
+// call no method of the archive. ErrObstructed: take the next version, for a directory on the way was made for another one at home, or is
+// an object.
 func (a *Archive) ObjectDir(ctx context.Context, home Home, host, p string, version int) (dir fsys.Dir, name string, err error) {
 	if err := ValidHost(host); err != nil {
 		return nil, "", err
@@ -89,7 +91,7 @@ func (a *Archive) ObjectDir(ctx context.Context, home Home, host, p string, vers
 	levels := levelsOf(host, path.Clean(parent), version)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	dir, err = a.settle(ctx, home, host, levels)
+	dir, err = a.settle(ctx, home, host, version, levels)
 	if err != nil {
 		return nil, "", fmt.Errorf("archive %q: %w", a.Name, err)
 	}
@@ -123,31 +125,31 @@ func levelsOf(host, dir string, version int) []level {
 }
 
 // settle makes what is missing and settles what was not settled in this run. The last level's directory stays the cache's.
-func (a *Archive) settle(ctx context.Context, home Home, host string, levels []level) (fsys.Dir, error) {
-	last := len(levels) - 1
-	first := last + 1
-	for first > 0 && !a.dirs.settled[levels[first-1].path] {
-		first--
-	}
-	for _, l := range levels[first:] {
+func (a *Archive) settle(ctx context.Context, home Home, host string, version int, levels []level) (fsys.Dir, error) {
+	for _, l := range levels {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := a.settleOne(home, host, l); err != nil {
+		var attributes fsys.Attributes
+		if l.home != "" {
+			var err error
+			if attributes, err = home(l.home); err != nil {
+				return nil, fmt.Errorf("directory %s: read the attributes at home of %s: %w", l.path, l.home, err)
+			}
+		}
+		if of, done := a.dirs.settled[l.path]; done && of == attributes.Identity {
+			continue
+		}
+		if err := a.settleOne(attributes, host, version, l); err != nil {
 			return nil, fmt.Errorf("directory %s: %w", l.path, err)
 		}
 	}
-	return a.dir(levels[last].path)
+	return a.dir(levels[len(levels)-1].path)
 }
 
-func (a *Archive) settleOne(home Home, host string, l level) error {
+func (a *Archive) settleOne(attributes fsys.Attributes, host string, version int, l level) error {
 	want := access{mode: 0o755}
-	var attributes fsys.Attributes
 	if l.home != "" {
-		var err error
-		if attributes, err = home(l.home); err != nil {
-			return fmt.Errorf("read the attributes at home of %s: %w", l.home, err)
-		}
 		want = directoryAccess(attributes)
 	}
 	dir, err := a.makeOne(l.path)
@@ -157,7 +159,10 @@ func (a *Archive) settleOne(home Home, host string, l level) error {
 	if err != nil {
 		return err
 	}
-	changed, narrowed, err := a.give(dir, want)
+	changed, narrowed, err := a.give(dir, want, attributes.Identity)
+	if errors.Is(err, errOtherHome) {
+		return fmt.Errorf("%w: %w", ErrObstructed, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -167,15 +172,15 @@ func (a *Archive) settleOne(home Home, host string, l level) error {
 	if narrowed {
 		a.dirs.narrowed[l.path] = true
 	}
-	if key := host + l.home; l.home != "" && !a.dirs.noted[key] {
-		a.dirs.records = append(a.dirs.records, Record{Kind: KindDirectory, Host: host, Path: l.home, Attributes: &attributes})
-		a.dirs.noted[key] = true
+	if l.home != "" && !a.dirs.noted[l.path] {
+		a.dirs.records = append(a.dirs.records, Record{Kind: KindDirectory, Host: host, Path: l.home, Version: version, Attributes: &attributes})
+		a.dirs.noted[l.path] = true
 	}
 	if len(a.dirs.settled) >= mostSettled {
 		clear(a.dirs.settled)
 		clear(a.dirs.noted)
 	}
-	a.dirs.settled[l.path] = true
+	a.dirs.settled[l.path] = attributes.Identity
 	return nil
 }
 
@@ -217,36 +222,55 @@ func (a *Archive) makeOne(p string) (fsys.Dir, error) {
 	return a.dir(p)
 }
 
-// give gives a directory access, where it has another one.
-func (a *Archive) give(dir fsys.Dir, want access) (changed, narrowed bool, err error) {
+// homeOf is the attribute of an archive's directory that says for which one at home it was made.
+const homeOf = "user.tidemark.home"
+
+var errOtherHome = errors.New("it was made for another directory at home that had this name")
+
+// give gives a directory the access of its home, where it has another one: errOtherHome if it was made for another home.
+func (a *Archive) give(dir fsys.Dir, want access, identity string) (changed, narrowed bool, err error) {
 	can := a.Marker.Can
 	if !can.ACL {
 		want = want.without()
 	}
-	has, err := accessOf(dir, can)
+	has, was, err := accessOf(dir, can)
 	if err != nil {
 		return false, false, err
 	}
+	if can.Xattrs && was == "" && identity != "" {
+		if err := dir.SetXattr(homeOf, []byte(identity)); err != nil && !doesNotFit(err) {
+			return false, false, err
+		}
+		changed = true
+	}
 	if has.uid == want.uid && has.gid == want.gid && has.mode == want.mode && slices.Equal(has.acl, want.acl) {
-		return false, want.narrowed, nil
+		return changed, want.narrowed, nil
+	}
+	if was != "" && identity != "" && was != identity {
+		return false, false, errOtherHome
 	}
 	narrowed, err = setAccessFitting(dir, want, can)
 	return true, narrowed, err
 }
 
-// accessOf is what a directory of the archive allows now. One with a default ACL equals none that is wanted.
-func accessOf(dir fsys.Dir, can Can) (access, error) {
+// accessOf is what a directory of the archive allows now, and the identity of the home that it was made for. One with a default ACL
+// equals none that is wanted.
+func accessOf(dir fsys.Dir, can Can) (has access, identity string, err error) {
 	info, err := dir.Stat()
 	if err != nil {
-		return access{}, err
+		return access{}, "", err
 	}
-	has := access{uid: info.UID, gid: info.GID, mode: info.Permissions()}
-	if !can.ACL {
-		return has, nil
+	has = access{uid: info.UID, gid: info.GID, mode: info.Permissions()}
+	if !can.ACL && !can.Xattrs {
+		return has, "", nil
 	}
 	xattrs, err := dir.Xattrs()
 	if err != nil {
-		return has, err
+		return has, "", err
+	}
+	identity = string(xattrs[homeOf])
+	if !can.ACL {
+		return has, identity, nil
 	}
 	if value, ok := xattrs[XattrAccess]; ok {
 		if has.acl, err = ParseACL(value); err != nil {
@@ -256,7 +280,7 @@ func accessOf(dir fsys.Dir, can Can) (access, error) {
 	if _, ok := xattrs[XattrDefault]; ok {
 		has.mode = noMode
 	}
-	return has, nil
+	return has, identity, nil
 }
 
 // noMode is no directory's mode.

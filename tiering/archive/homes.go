@@ -7,10 +7,16 @@ import (
 	"github.com/tidemark/tidemark/internal/fsys"
 )
 
-// HomeDirectories are the attributes of a host's directories at home as they were last seen, by their absolute path, for those
-// that a recall has to make anew. It reads the whole manifest: ask once.
-func (a *Archive) HomeDirectories(ctx context.Context, host string) (map[string]fsys.Attributes, error) {
-	all := map[string]fsys.Attributes{}
+// Directory is a directory at home, by its absolute path, that holds files of which the archive has this version.
+type Directory struct {
+	Path    string
+	Version int
+}
+
+// HomeDirectories are the attributes of a host's directories at home as they were last seen, for those that a recall has to make
+// anew. It reads the whole manifest: ask once.
+func (a *Archive) HomeDirectories(ctx context.Context, host string) (map[Directory]fsys.Attributes, error) {
+	all := map[Directory]fsys.Attributes{}
 	for record, err := range a.Records(ctx, host) {
 		var damage *Damage
 		if errors.As(err, &damage) {
@@ -20,7 +26,7 @@ func (a *Archive) HomeDirectories(ctx context.Context, host string) (map[string]
 			return nil, err
 		}
 		if record.Kind == KindDirectory && record.Attributes != nil {
-			all[record.Path] = *record.Attributes
+			all[Directory{record.Path, record.Version}] = *record.Attributes
 		}
 	}
 	return all, nil

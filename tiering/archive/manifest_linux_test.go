@@ -330,13 +330,13 @@ func TestDirectoriesAreRecordedWithTheNextAppend(t *testing.T) {
 		if r.Kind != archive.KindDirectory {
 			continue
 		}
-		dirs = append(dirs, r.Path)
+		dirs = append(dirs, fmt.Sprint(r.Version, r.Path))
 		want, _ := home(r.Path)
 		if diff := cmp.Diff(&want, r.Attributes); diff != "" || !r.Time.Equal(now) {
 			t.Errorf("directory %q at %v (-want +got)\n%s", r.Path, r.Time, diff)
 		}
 	}
-	if diff := cmp.Diff([]string{"/", "/srv", "/srv/\xff"}, dirs); diff != "" || len(records) != 5 || records[3].Op != 1 {
+	if diff := cmp.Diff([]string{"1/", "1/srv", "1/srv/\xff", "2/", "2/srv", "2/srv/\xff"}, dirs); diff != "" || len(records) != 8 || records[6].Op != 1 {
 		t.Errorf("directories (-want +got)\n%s of %d records", diff, len(records))
 	}
 }

@@ -81,7 +81,7 @@ func walk(ctx context.Context, in fsys.Dir, name, p string, v visitor) error {
 }
 
 // Narrow gives every directory that is there below a host's directory (absolute, at home; "/" is all) the access that its home
-// has now, in all versions. Where a home is there no more the archive's directory stays as it is. It says how many were changed;
+// has now, in all versions. Where a home is there no more, or something else has its name, the archive's directory stays as it is. It says how many were changed;
 // Sync makes that durable.
 func (a *Archive) Narrow(ctx context.Context, home Home, host, under string) (changed int, err error) {
 	if err := ValidHost(host); err != nil {
@@ -120,7 +120,10 @@ func (a *Archive) narrow(ctx context.Context, home Home, dir fsys.Dir, p, at str
 	if err != nil {
 		return 0, err
 	}
-	did, narrowed, err := a.give(dir, directoryAccess(attributes))
+	did, narrowed, err := a.give(dir, directoryAccess(attributes), attributes.Identity)
+	if errors.Is(err, errOtherHome) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -248,7 +249,14 @@ func (b *batch) publish(ctx context.Context, f *moving) error {
 // publishAs renames the copy to the object's name of the operation's version; taken says that something has that name.
 func (b *batch) publishAs(ctx context.Context, f *moving) (taken bool, err error) {
 	m, op := b.m, f.op
-	dir, name, err := m.opt.Archive.ObjectDir(ctx, m.homeAttributes, op.Host, op.Path, op.Version)
+	above := b.homes.above[path.Dir(op.Path)]
+	home := func(dir string) (fsys.Attributes, error) {
+		if a, ok := above[dir]; ok {
+			return a, nil
+		}
+		return m.homeAttributes(dir)
+	}
+	dir, name, err := m.opt.Archive.ObjectDir(ctx, home, op.Host, op.Path, op.Version)
 	if errors.Is(err, archive.ErrObstructed) {
 		return true, nil
 	}
@@ -367,8 +375,7 @@ func (m *Mover) homeAttributes(dir string) (fsys.Attributes, error) {
 		return fsys.Attributes{}, err
 	}
 	defer d.Close()
-	a, _, err := fsys.ReadAttributes(d)
-	return a, err
+	return seen(d)
 }
 
 // removeIfThere unlinks a file of ours; one that is gone already is no error.

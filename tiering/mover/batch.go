@@ -22,10 +22,10 @@ type moving struct {
 	copy fsys.File // the copy or the object, open for reading
 	// left says that something may be left in staging or trash, so that the operation may not be dropped before it is away.
 	left bool
-	// done says that its move is committed.
-	done bool
 	// unsure says that flags which are set already may not be durable.
 	unsure bool
+	// done says that its move is committed.
+	done bool
 	// missing is which attributes a recalled file lacks.
 	missing error
 	// pending says that the operation must stay for recovery: what it left behind is not known.

@@ -14,12 +14,13 @@ import (
 const (
 	flagImmutable  = 0x10
 	flagAppendOnly = 0x20
+	flagNoCOW      = 0x800000 // of btrfs: forbids nothing, but only a file without content takes it
 )
 
 // source opens a file at home and sees that it may be moved: a regular file with one name, unchanged, that nobody has open
 // for writing. Reasons to leave it alone are skips.
 func (h *homes) source(op *catalog.Operation) (f fsys.File, dir fsys.Dir, name string, err error) {
-	if dir, name, err = h.of(op.Path); err != nil {
+	if dir, name, err = h.walk(op.Path); err != nil {
 		return nil, nil, "", missing(err)
 	}
 	if f, err = dir.Open(name); err != nil {

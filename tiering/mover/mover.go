@@ -237,10 +237,15 @@ func ownDir(parent fsys.Dir, name string) (fsys.Dir, error) {
 type homes struct {
 	m    *Mover
 	dirs map[string]fsys.Dir
-	lost map[string]fsys.Attributes // of directories that a recall makes anew; nil: not asked yet
+	// above are the directories on the way to one of dirs, each looked at while it was gone through: what may be seen by whom was
+	// so when the file was opened, whatever has taken a name since.
+	above map[string]map[string]fsys.Attributes
+	lost  map[archive.Directory]fsys.Attributes // of directories that a recall makes anew; nil: not asked yet
 }
 
-func (m *Mover) homes() *homes { return &homes{m: m, dirs: map[string]fsys.Dir{}} }
+func (m *Mover) homes() *homes {
+	return &homes{m: m, dirs: map[string]fsys.Dir{}, above: map[string]map[string]fsys.Attributes{}}
+}
 
 func (h *homes) close() {
 	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
@@ -265,6 +270,57 @@ func (h *homes) of(file string) (fsys.Dir, string, error) {
 	}
 	h.dirs[parent] = d
 	return d, name, nil
+}
+
+// walk is of, one directory after the other.
+func (h *homes) walk(file string) (fsys.Dir, string, error) {
+	parent, name := path.Split(file)
+	parent = strings.TrimSuffix(parent, "/")
+	if h.above[parent] != nil {
+		return h.dirs[parent], name, nil
+	}
+	rel, ok := h.m.below(parent)
+	if !ok {
+		return nil, "", fmt.Errorf("%s is not on volume %s", file, h.m.opt.Volume)
+	}
+	full, above := strings.TrimSuffix(h.m.opt.Volume, "/"), map[string]fsys.Attributes{}
+	at, err := h.m.volume.OpenDir(".")
+	if err == nil {
+		above[path.Clean("/"+full)], err = seen(at)
+	}
+	for part := range strings.SplitSeq(rel, "/") {
+		if err != nil || part == "." {
+			break
+		}
+		var next fsys.Dir
+		if next, err = at.OpenDir(part); err != nil {
+			break
+		}
+		at.Close()
+		at, full = next, full+"/"+part
+		above[full], err = seen(at)
+	}
+	if err != nil {
+		if at != nil {
+			at.Close()
+		}
+		return nil, "", err
+	}
+	if d := h.dirs[parent]; d != nil {
+		d.Close()
+	}
+	h.dirs[parent], h.above[parent] = at, above
+	return at, name, nil
+}
+
+// seen are the attributes and the identity of an open directory.
+func seen(d fsys.Dir) (fsys.Attributes, error) {
+	a, info, err := fsys.ReadAttributes(d)
+	if err != nil {
+		return a, err
+	}
+	a.Identity, err = fsys.Identity(d, info)
+	return a, err
 }
 
 // sync makes the names in all directories of the batch durable.

@@ -98,6 +98,7 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 		return volumeFull(err)
 	}
 	f.src = to
+	noCOW(to, op.Attributes.Flags)
 	hash, err := digest.Like(op.Digest)
 	if err != nil {
 		return err
@@ -111,10 +112,20 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 	return b.dress(f)
 }
 
+// noCOW sets the one attribute of lsattr (C, of btrfs) that only a file without content takes. If that fails the last step says so.
+func noCOW(f fsys.File, want uint32) {
+	if want&flagNoCOW == 0 {
+		return
+	}
+	if flags, err := f.Flags(); err == nil {
+		_ = f.SetFlags(flags | flagNoCOW)
+	}
+}
+
 // dress gives the copy its attributes and makes it durable. What can't be restored is remembered; the file is more than that.
 func (b *batch) dress(f *moving) error {
 	a := f.op.Attributes
-	a.Flags = 0 // an immutable file can't be renamed; they come last
+	a.Flags &= flagNoCOW // the others come last: an immutable file can't be renamed
 	f.missing = fsys.RestoreAttributes(f.src, a)
 	if fails(f.missing) {
 		return volumeFull(f.missing)
@@ -282,7 +293,7 @@ func (h *homes) orMake(op *catalog.Operation) (fsys.Dir, string, error) {
 	at, made := h.m.volume, strings.TrimSuffix(h.m.opt.Volume, "/")
 	for part := range strings.SplitSeq(rel, "/") {
 		made += "/" + part
-		next, err := h.child(at, part, made)
+		next, err := h.child(at, part, archive.Directory{Path: made, Version: op.Version})
 		if at != h.m.volume {
 			at.Close()
 		}
@@ -297,7 +308,7 @@ func (h *homes) orMake(op *catalog.Operation) (fsys.Dir, string, error) {
 
 // child opens a directory, or makes it with the attributes that the archive remembers of it. Without any it is root's alone:
 // nobody shall see more than before.
-func (h *homes) child(parent fsys.Dir, name, full string) (fsys.Dir, error) {
+func (h *homes) child(parent fsys.Dir, name string, full archive.Directory) (fsys.Dir, error) {
 	d, err := parent.OpenDir(name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return d, err

@@ -42,6 +42,7 @@ type Judge struct {
 	Rule     *Rule
 	Volume   string // absolute
 	Excludes *Excludes
+	Own      []string // directories that are tidemark's besides the volume's .tidemark; absolute, without a slash at their end
 	// Held says whether a hold covers an absolute path, and which. It may be asked by several goroutines.
 	Held func(path string) (cause string, held bool)
 	// Known is the unchanged copy of a file. It may be asked by several goroutines.
@@ -140,8 +141,13 @@ func (s *Session) before(f *File, detailed bool) (why Why, detail string) {
 		return HardLinked, s.say(detailed, "has %d names: releasing one would free nothing", f.Nlink)
 	case f.Size == 0 || f.Allocated == 0:
 		return Empty, "takes no space: releasing it would free nothing"
-	case strings.HasPrefix(f.Dir, s.internal) && (len(f.Dir) == len(s.internal) || f.Dir[len(s.internal)] == '/'):
+	case isIn(f.Dir, s.internal):
 		return Internal, "is tidemark's own"
+	}
+	for _, own := range s.Own {
+		if isIn(f.Dir, own) {
+			return Internal, s.say(detailed, "is tidemark's own: %s", own)
+		}
 	}
 	if s.Excludes != nil {
 		match := s.Excludes.Match
@@ -162,6 +168,11 @@ func (s *Session) before(f *File, detailed bool) (why Why, detail string) {
 		}
 	}
 	return Eligible, ""
+}
+
+// isIn says that a directory is another one (without a slash at its end), or below it.
+func isIn(dir, other string) bool {
+	return strings.HasPrefix(dir, other) && (len(dir) == len(other) || dir[len(other)] == '/')
 }
 
 func (s *Session) say(detailed bool, format string, args ...any) string {

@@ -24,6 +24,14 @@ func (n *node) Stat() (info fsys.Info, err error) {
 	return info, err
 }
 
+// Generation is no call of fsys.Node: it is handed on uncounted.
+func (n *node) Generation() (uint32, error) {
+	if g, ok := n.inner.(interface{ Generation() (uint32, error) }); ok {
+		return g.Generation()
+	}
+	return 0, fsys.ErrUnsupported
+}
+
 func (n *node) Chown(uid, gid uint32) error {
 	return n.do("Chown", func() error { return n.inner.Chown(uid, gid) })
 }
