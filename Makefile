@@ -39,8 +39,9 @@ else
 	$(GO) test -timeout $(TEST_TIMEOUT) -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover # every step; under the race detector only some
 endif
 
-crash: ## power cuts and errors at every step of a move, more of them than make test tries (TIDEMARK_CRASH=1; an hour)
+crash: ## power cuts, kills and errors at every step of a move, in memory and on real filesystems, more of them than make test tries (TIDEMARK_CRASH=1; an hour)
 	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover
+	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run 'TestKilled|TestPowerCuts|Midway|TestRacing|TestNoAppend' ./tiering
 
 check: fmt vet staticcheck test ## what must hold before a commit
 
