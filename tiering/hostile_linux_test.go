@@ -141,14 +141,22 @@ func TestSwapsBetweenPlanAndMove(t *testing.T) {
 			return nil
 		}},
 		{"dir-to-symlink", "symlink", func(dir, _ string) error { return errors.Join(os.Rename(dir, dir+".was"), os.Symlink(outside, dir)) }},
-		{"dir-to-symlink-in-the-volume", "symlink", func(dir, _ string) error { return errors.Join(os.Rename(dir, dir+".was"), os.Symlink("../others", dir)) }},
-		{"dir-to-file", "symlink", func(dir, _ string) error { return errors.Join(os.Rename(dir, dir+".was"), os.WriteFile(dir, nil, 0o644)) }},
+		{"dir-to-symlink-in-the-volume", "symlink", func(dir, _ string) error {
+			return errors.Join(os.Rename(dir, dir+".was"), os.Symlink("../others", dir))
+		}},
+		{"dir-to-file", "symlink", func(dir, _ string) error {
+			return errors.Join(os.Rename(dir, dir+".was"), os.WriteFile(dir, nil, 0o644))
+		}},
 		{"dir-under-a-mount", "mount", func(dir, _ string) error { mounttest.On(t, dir, "--bind", outside); return nil }},
 		{"dir-under-a-mount-of-the-volume", "mount", func(dir, _ string) error { mounttest.On(t, dir, "--bind", filepath.Dir(others)); return nil }},
 		{"dir-under-tmpfs", "mount", func(dir, _ string) error { mounttest.On(t, dir, "-t", "tmpfs", "tmpfs"); return nil }},
 		{"dir-gone", "gone", func(dir, _ string) error { return os.Rename(dir, dir+".was") }},
-		{"made-setuid", "changed", func(dir, file string) error { return errors.Join(os.Rename(filepath.Join(dir, "was"), file), os.Chmod(file, 0o6755)) }},
-		{"given-away", "changed", func(dir, file string) error { return errors.Join(os.Rename(filepath.Join(dir, "was"), file), os.Chown(file, eve, eve)) }},
+		{"made-setuid", "changed", func(dir, file string) error {
+			return errors.Join(os.Rename(filepath.Join(dir, "was"), file), os.Chmod(file, 0o6755))
+		}},
+		{"given-away", "changed", func(dir, file string) error {
+			return errors.Join(os.Rename(filepath.Join(dir, "was"), file), os.Chown(file, eve, eve))
+		}},
 		{"immutable", "changed", func(dir, file string) error {
 			s.ok(os.Rename(filepath.Join(dir, "was"), file))
 			mounttest.Run(t, "chattr", "+i", file)
