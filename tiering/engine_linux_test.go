@@ -39,6 +39,15 @@ func siteOn(t *testing.T, hot, cold, where string, change func(*Policy)) *site {
 		t.Fatal(err)
 	}
 	a.Close()
+	s.open(where, change)
+	return s
+}
+
+// open opens a catalog and sets the options, for an archive that was initialised.
+func (s *site) open(where string, change func(*Policy)) {
+	t := s.t
+	t.Helper()
+	var err error
 	if s.catalog, err = catalog.Open(t.Context(), filepath.Join(t.TempDir(), "tiering", "catalog.db")); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +72,6 @@ func siteOn(t *testing.T, hot, cold, where string, change func(*Policy)) *site {
 		Policies: []Policy{p}, Actor: catalog.Actor{User: "root", Command: "test"}, Now: time.Now, Sleep: wait,
 		Log: slog.New(slog.DiscardHandler),
 	}
-	return s
 }
 
 // wait is a real wait: what is waited for is the kernel's.

@@ -18,6 +18,7 @@ import (
 	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/internal/fsys/fault"
 	"github.com/tidemark/tidemark/internal/mounttest"
+	"github.com/tidemark/tidemark/tiering/catalog"
 	"github.com/tidemark/tidemark/tiering/selection"
 )
 
@@ -141,14 +142,22 @@ func TestSwapsBetweenPlanAndMove(t *testing.T) {
 			return nil
 		}},
 		{"dir-to-symlink", "symlink", func(dir, _ string) error { return errors.Join(os.Rename(dir, dir+".was"), os.Symlink(outside, dir)) }},
-		{"dir-to-symlink-in-the-volume", "symlink", func(dir, _ string) error { return errors.Join(os.Rename(dir, dir+".was"), os.Symlink("../others", dir)) }},
-		{"dir-to-file", "symlink", func(dir, _ string) error { return errors.Join(os.Rename(dir, dir+".was"), os.WriteFile(dir, nil, 0o644)) }},
+		{"dir-to-symlink-in-the-volume", "symlink", func(dir, _ string) error {
+			return errors.Join(os.Rename(dir, dir+".was"), os.Symlink("../others", dir))
+		}},
+		{"dir-to-file", "symlink", func(dir, _ string) error {
+			return errors.Join(os.Rename(dir, dir+".was"), os.WriteFile(dir, nil, 0o644))
+		}},
 		{"dir-under-a-mount", "mount", func(dir, _ string) error { mounttest.On(t, dir, "--bind", outside); return nil }},
 		{"dir-under-a-mount-of-the-volume", "mount", func(dir, _ string) error { mounttest.On(t, dir, "--bind", filepath.Dir(others)); return nil }},
 		{"dir-under-tmpfs", "mount", func(dir, _ string) error { mounttest.On(t, dir, "-t", "tmpfs", "tmpfs"); return nil }},
 		{"dir-gone", "gone", func(dir, _ string) error { return os.Rename(dir, dir+".was") }},
-		{"made-setuid", "changed", func(dir, file string) error { return errors.Join(os.Rename(filepath.Join(dir, "was"), file), os.Chmod(file, 0o6755)) }},
-		{"given-away", "changed", func(dir, file string) error { return errors.Join(os.Rename(filepath.Join(dir, "was"), file), os.Chown(file, eve, eve)) }},
+		{"made-setuid", "changed", func(dir, file string) error {
+			return errors.Join(os.Rename(filepath.Join(dir, "was"), file), os.Chmod(file, 0o6755))
+		}},
+		{"given-away", "changed", func(dir, file string) error {
+			return errors.Join(os.Rename(filepath.Join(dir, "was"), file), os.Chown(file, eve, eve))
+		}},
 		{"immutable", "changed", func(dir, file string) error {
 			s.ok(os.Rename(filepath.Join(dir, "was"), file))
 			mounttest.Run(t, "chattr", "+i", file)
@@ -278,4 +287,86 @@ func (s *site) swapAt(at, back int, swap func(dir string) error) (last bool) {
 		s.t.Errorf("call %d: %s is lost: %v %s", at, secret, err, out)
 	}
 	return !done
+}
+
+// TestRecallIntoOtherHands: what comes back must not get to where somebody else waits for it.
+func TestRecallIntoOtherHands(t *testing.T) {
+	s := newSite(t, `size >= 5`, func(p *Policy) { p.Leave = catalog.LeaveNothing })
+	s.inNoTime()
+	letIn(t, s.hot, s.cold)
+	s.ok(os.Mkdir(filepath.Join(s.hot, "shared"), 0o777), os.Chmod(filepath.Join(s.hot, "shared"), 0o777))
+	file := s.owned("shared/victim/f", "secret-nothing", 0o644, 0o700)
+	ofGroup := s.owned("group/f", "shared file", 0o640, 0o755)
+	s.ok(os.Chown(filepath.Dir(ofGroup), 61003, 61003))
+	s.mustRun()
+	dir := filepath.Dir(file)
+	s.ok(os.Remove(dir), os.Mkdir(dir, 0o777), os.Chmod(dir, 0o777), os.Chown(dir, eve, eve))
+	s.owned("shared/victim/bait", "of eve's", 0o644, 0o777)
+	s.ok(os.Chown(dir, eve, eve), os.Chown(filepath.Join(dir, "bait"), eve, eve))
+	s.mustRun() // it archives what is eve's, and remembers that directory too
+	recalled, err := New(s.options).Recall(t.Context(), []string{file, ofGroup})
+	if err != nil || recalled.Files != 1 || len(recalled.Skipped) != 1 || !strings.Contains(recalled.Skipped[0].Reason, "belongs to user 61002 now") {
+		t.Errorf("%v %+v", err, recalled)
+	}
+	if got := secretsOf(t, eve, s.hot, s.cold); len(got) != 0 {
+		t.Errorf("eve reads %q", got)
+	}
+	s.ok(os.RemoveAll(dir))
+	recalled, err = New(s.options).Recall(t.Context(), []string{file})
+	info, err2 := os.Stat(dir)
+	if err != nil || err2 != nil || recalled.Files != 1 || info.Mode().Perm() != 0o700 || info.Sys().(*syscall.Stat_t).Uid != victim {
+		t.Errorf("%v %+v; its directory %v %v", err, recalled, info, err2)
+	}
+}
+
+// TestRecallByALinkOfEves: only the owner's link says where a file is to go.
+func TestRecallByALinkOfEves(t *testing.T) {
+	s := newSite(t, `size >= 5`, nil)
+	s.inNoTime()
+	file := s.owned("victim/f", "secret-link", 0o644, 0o700)
+	s.owned("eve/x", "eve", 0o644, 0o755)
+	eves := filepath.Join(s.hot, "eve")
+	s.ok(os.Chown(eves, eve, eve))
+	s.mustRun()
+	target, err := os.Readlink(file)
+	s.ok(err, os.Symlink(target, eves+"/link"), os.Lchown(eves+"/link", eve, eve))
+	if recalled, err := New(s.options).Recall(t.Context(), []string{eves + "/link"}); err == nil || recalled.Files != 0 {
+		t.Errorf("recalled by eve's link: %+v", recalled)
+	}
+	s.ok(os.Rename(file, filepath.Join(s.hot, "victim/elsewhere")))
+	if recalled, err := New(s.options).Recall(t.Context(), []string{filepath.Join(s.hot, "victim/elsewhere")}); err != nil || recalled.Files != 1 {
+		t.Errorf("by the owner's: %v %+v", err, recalled)
+	}
+}
+
+// TestPrivateDirectoryOfSomebodyElse: whoever owns .tidemark could take files out of it.
+func TestPrivateDirectoryOfSomebodyElse(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		make       func(dir string) error
+	}{
+		{"of a user", "belongs to uid 61002", func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, eve, eve)) }},
+		{"open to all", "mode 0777", func(dir string) error { return errors.Join(os.Mkdir(dir, 0o777), os.Chmod(dir, 0o777)) }},
+		{"trash of a user", "trash", func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(dir+"/trash", 0o700), os.Chown(dir+"/trash", eve, eve))
+		}},
+		{"symlink", "too many levels of symbolic links", func(dir string) error { return os.Symlink("/tmp", dir) }},
+		{"file", "not a directory", func(dir string) error { return os.WriteFile(dir, nil, 0o600) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t, `size >= 5`, nil)
+			file := s.owned("a/f", "content", 0o644, 0o755)
+			s.ok(c.make(filepath.Join(s.hot, ".tidemark")))
+			report, err := New(s.options).Run(t.Context(), "cold", RunOptions{Force: true})
+			if err == nil || report.FilesArchived != 0 {
+				t.Fatalf("it ran: %+v", report)
+			}
+			if !strings.Contains(err.Error(), c.want) && !strings.Contains(err.Error(), "uid 61002") {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
+				t.Errorf("%v %v", info, err)
+			}
+		})
+	}
 }

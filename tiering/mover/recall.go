@@ -75,6 +75,9 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 	if err := m.vacant(f, op); err != nil {
 		return err
 	}
+	if err := b.homes.sameHands(f.dir, f.name, op, op.Attributes.UID); err != nil {
+		return err
+	}
 	if f.copy, err = m.opt.Archive.OpenObject(op.Object); err != nil {
 		return fmt.Errorf("open the object in the archive: %w", err)
 	}
@@ -319,9 +322,7 @@ func (h *homes) child(parent fsys.Dir, name string, full archive.Directory) (fsy
 	if d, err = parent.OpenDir(name); err != nil {
 		return nil, err
 	}
-	if h.lost == nil {
-		h.lost, err = h.m.opt.Archive.HomeDirectories(context.Background(), h.m.opt.Host)
-	}
+	err = h.remember()
 	if a, known := h.lost[full]; err == nil && known {
 		err = fsys.RestoreAttributes(d, a)
 	}

@@ -143,8 +143,8 @@ func (m *Mover) target(op *catalog.Operation) string { return path.Join(m.opt.Ar
 // longestTarget bounds a link's target, in bytes: the kernel takes no longer path.
 const longestTarget = 4095
 
-// prepareLink makes the link in the trash, with the file's owner and times: in a sticky directory only its owner's links are
-// followed, and lists of files by date stay true.
+// prepareLink makes the link in the trash, with the file's owner and times: its owner can move it as before, and lists of files by date
+// stay true. In a sticky directory that all may write to (such as /tmp) Linux lets others follow only links of the directory's owner.
 func (b *batch) prepareLink(f *moving) error {
 	m, op, name := b.m, f.op, fileName(f.op)
 	target := m.target(op)
@@ -158,7 +158,15 @@ func (b *batch) prepareLink(f *moving) error {
 		}
 		return err
 	}
-	return errors.Join(m.trash.ChownName(name, f.info.UID, f.info.GID), m.trash.SetTimesName(name, f.info.Atime, f.info.Mtime))
+	owner := f.info.UID
+	dir, err := f.dir.Stat()
+	if err != nil {
+		return err
+	}
+	if dir.Mode&0o1002 == 0o1002 {
+		owner = dir.UID
+	}
+	return errors.Join(m.trash.ChownName(name, owner, f.info.GID), m.trash.SetTimesName(name, f.info.Atime, f.info.Mtime))
 }
 
 // takeAway moves the files from their names to the trash, and commits it.
