@@ -41,7 +41,7 @@ endif
 
 crash: ## power cuts, kills and errors at every step of a move, in memory and on real filesystems, more of them than make test tries (TIDEMARK_CRASH=1; an hour)
 	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run TestEveryStep ./tiering/mover
-	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run 'TestKilled|TestPowerCuts|Midway|TestRacing|TestNoAppend' ./tiering
+	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run 'TestKilled|TestPowerCuts|TestFull|TestTwo|Midway|TestRacing|TestNoAppend' ./tiering
 
 check: fmt vet staticcheck test ## what must hold before a commit
 

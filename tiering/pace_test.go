@@ -137,14 +137,23 @@ func TestPacePausesWhileDisksAreBusy(t *testing.T) {
 func TestPaceKnowsItsOwnPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		pressure, pauses := 0., 0
+		var mu sync.Mutex // guards pressure and working
+		pressure, working, pauses := 0., false, 0
+		setWorking := func(is bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			working = is
+		}
 		p := NewPace(PaceOptions{
 			// It rises while there is work and halves in seven seconds without.
-			Pressure:   func() (float64, error) { return pressure, nil },
+			Pressure: func() (float64, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				return pressure, nil
+			},
 			PauseAbove: 60, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		})
 		stop := make(chan struct{})
-		working := false
 		go func() {
 			for {
 				select {
@@ -153,23 +162,25 @@ func TestPaceKnowsItsOwnPressure(t *testing.T) {
 				case <-time.After(time.Second):
 				}
 				target := 0.
+				mu.Lock()
 				if working {
 					target = 90
 				}
 				pressure += (target - pressure) / 10
+				mu.Unlock()
 			}
 		}()
 		defer close(stop)
 		for time.Since(begin) < 10*time.Minute {
 			before := time.Now()
-			working = false
+			setWorking(false)
 			if err := p.Wait(t.Context(), 1); err != nil {
 				t.Fatal(err)
 			}
 			if time.Since(before) > time.Second {
 				pauses++
 			}
-			working = true
+			setWorking(true)
 			time.Sleep(100 * time.Millisecond)
 		}
 		if pauses < 1 || pauses > 3 {
