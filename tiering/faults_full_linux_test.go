@@ -158,7 +158,11 @@ func TestFullCatalogDisk(t *testing.T) {
 	p.Catalog = filepath.Join(disk, "tiering", "catalog.db")
 	p.here(t, "run")
 	const names = 100
-	for leave := int64(0); leave <= 512<<10; leave += 128 << 10 {
+	step := int64(192 << 10)
+	if everything() {
+		step = 32 << 10
+	}
+	for leave := int64(0); leave <= 512<<10; leave += step {
 		dir := fmt.Sprint("tree", leave)
 		files := p.tree(t, dir, 24, uint64(leave))
 		var many []file

@@ -64,7 +64,7 @@ func (p place) killedRuns(t *testing.T) {
 	calls := p.count(t, "run")
 	p.forget(t, "runs")
 	hits := 0
-	for _, n := range sample(calls, 8, calls, len(p.Leave)) {
+	for _, n := range sample(calls, 6, calls, len(p.Leave)) {
 		dir := fmt.Sprint("run", n)
 		files := p.tree(t, dir, filesOf(n), uint64(n))
 		if p.killAt(t, n, "run") {
@@ -74,7 +74,7 @@ func (p place) killedRuns(t *testing.T) {
 		p.forget(t, dir)
 	}
 	t.Logf("%d calls, killed %d times", calls, hits)
-	if hits < 5 {
+	if hits < 3 {
 		t.Errorf("killed only %d times", hits)
 	}
 }
@@ -86,7 +86,7 @@ func (p place) killedRecalls(t *testing.T) {
 	calls := p.count(t, "recall", all)
 	p.finishes(t, "not killed", files, "")
 	hits := 0
-	for _, n := range sample(calls, 6, calls, len(p.Leave)) {
+	for _, n := range sample(calls, 5, calls, len(p.Leave)) {
 		if p.killAt(t, n, "recall", all) {
 			hits++
 		}
@@ -95,7 +95,7 @@ func (p place) killedRecalls(t *testing.T) {
 	p.finishes(t, "at last", files, all)
 	p.forget(t, "recalls")
 	t.Logf("%d calls, killed %d times", calls, hits)
-	if hits < 4 {
+	if hits < 3 {
 		t.Errorf("killed only %d times", hits)
 	}
 }
@@ -121,7 +121,7 @@ func (p place) killedRecoveries(t *testing.T) {
 		p.forget(t, dir)
 	}
 	t.Logf("%d recoveries killed", hits)
-	if hits < 4 {
+	if hits < 3 {
 		t.Errorf("killed only %d times", hits)
 	}
 }

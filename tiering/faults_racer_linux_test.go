@@ -315,7 +315,8 @@ func (r *racer) swap(string) error {
 		return nil
 	}
 	r.hidden = directories[r.random.IntN(len(directories))]
-	at, aside := r.path(r.hidden), r.path("aside")
+	r.made++ // a recall may make such a directory anew: none is used twice
+	at, aside := r.path(r.hidden), r.path(fmt.Sprint("aside", r.made))
 	err := errors.Join(os.Rename(at, aside), os.Symlink(filepath.Join(r.Outside, r.hidden), at))
 	for range r.random.IntN(60) {
 		if err == nil {
