@@ -11,9 +11,9 @@ CC_FOUND    := $(shell command -v gcc || command -v cc || command -v clang)
 TEST_TIMEOUT ?= 12m
 FUZZTIME    ?= 30s
 # What make bench measures; one package alone: make bench BENCH=./planner/forecast
-BENCH       ?= ./cmd/tidemark ./internal/history ./planner/forecast
+BENCH       ?= ./cmd/tidemark ./internal/history ./planner/forecast ./tiering/policy ./tiering/scan ./tiering/selection
 
-.PHONY: help run demo build test check fmt vet staticcheck bench fuzz clean
+.PHONY: help run demo build test crash check fmt vet staticcheck bench fuzz clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,7 +36,12 @@ ifeq ($(CC_FOUND),)
 	CGO_ENABLED=0 $(GO) test -timeout $(TEST_TIMEOUT) ./...
 else
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) ./...
+	$(GO) test -timeout $(TEST_TIMEOUT) -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover # every step; under the race detector only some
 endif
+
+crash: ## power cuts, kills and errors at every step of a move, in memory and on real filesystems, more of them than make test tries (TIDEMARK_CRASH=1; an hour)
+	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover
+	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run 'TestKilled|TestPowerCuts|Midway|TestRacing|TestNoAppend' ./tiering
 
 check: fmt vet staticcheck test ## what must hold before a commit
 

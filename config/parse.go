@@ -191,7 +191,7 @@ func suggestion(key string, known keys) string {
 func Nearest(written string, among []string) string {
 	best, distance := "", max(2, len(written)/3)+1
 	for _, name := range among {
-		d := levenshtein.ComputeDistance(strings.ToLower(written), name)
+		d := levenshtein.ComputeDistance(strings.ToLower(written), strings.ToLower(name))
 		if d < distance || d == distance && best != "" && len(name) == len(written) && len(best) != len(written) {
 			best, distance = name, d
 		}

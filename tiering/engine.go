@@ -144,7 +144,10 @@ func (e *Engine) openArchive(ctx context.Context, name string) (*archive.Archive
 	if err != nil {
 		return nil, v, archiveRefusal(v, err)
 	}
-	if err := e.current(ctx, a); err != nil {
+	if err = e.current(ctx, a); err == nil {
+		err = e.recognise(ctx, a)
+	}
+	if err != nil {
 		return nil, v, errors.Join(err, a.Close())
 	}
 	return a, v, nil
@@ -164,8 +167,17 @@ func archiveRefusal(v ArchiveVolume, err error) error {
 	return err
 }
 
-// current refuses a catalog that knows less than the archive: one that was restored from a backup would publish and recall wrongly.
+// current refuses an archive that is another one than the catalog knows by its name, and a catalog that knows less than the archive:
+// one that was restored from a backup would publish and recall wrongly.
 func (e *Engine) current(ctx context.Context, a *archive.Archive) error {
+	id, err := e.opt.Catalog.ArchiveID(ctx, a.Name)
+	if err != nil {
+		return err
+	}
+	if id != "" && id != a.Marker.ID {
+		return refuse("mount the right one; or, if this one has taken its place for good: tidemark archive rebuild "+a.Name,
+			"at %s is another archive %s (%s) than the catalog knows (%s)", a.Path, a.Name, a.Marker.ID, id)
+	}
 	inArchive, err := a.LastOperation(e.opt.Host)
 	if err != nil {
 		return fmt.Errorf("archive %s: %w", a.Name, err)
@@ -180,6 +192,15 @@ func (e *Engine) current(ctx context.Context, a *archive.Archive) error {
 			a.Name, known, inArchive)
 	}
 	return nil
+}
+
+// recognise remembers which archive it is that has this name.
+func (e *Engine) recognise(ctx context.Context, a *archive.Archive) error {
+	id, err := e.opt.Catalog.ArchiveID(ctx, a.Name)
+	if err != nil || id != "" {
+		return err
+	}
+	return e.opt.Catalog.Recognise(ctx, a.Name, a.Marker.ID)
 }
 
 // holds are those of the catalog, now, and of the configuration.

@@ -37,14 +37,14 @@ func (e *Engine) Explain(ctx context.Context, path string) ([]Explanation, error
 }
 
 func (e *Engine) explain(ctx context.Context, p Policy, path string) (Explanation, error) {
-	volume, err := e.opt.FS.OpenRoot(p.Volume)
+	looker, err := scan.NewLooker(p.Volume)
 	if err != nil {
 		return Explanation{}, err
 	}
-	defer volume.Close()
-	f, err := lookAt(volume, p.Volume, path)
+	defer looker.Close()
+	f, err := looker.Look(path)
 	if err != nil {
-		return Explanation{}, fmt.Errorf("%s: %w", filepath.Clean(path), err)
+		return Explanation{}, err
 	}
 	judge, err := e.judge(ctx, p, e.startLoading(ctx, filepath.Dir(path)), e.opt.Now())
 	if err != nil {

@@ -223,8 +223,8 @@ func noatime(t *testing.T, fstype string, size int64, mkfs ...string) string {
 	return mounttest.Mount(t, "-o", "noatime", mounttest.Image(t, fstype, size, mkfs...))
 }
 
-// everything is what of files may be lost: files, directories, and what is neither.
-func everything(t *testing.T, root string) (files, directories []string, others string, blocks []int) {
+// everyKind is what of files may be lost: files, directories, and what is neither.
+func everyKind(t *testing.T, root string) (files, directories []string, others string, blocks []int) {
 	t.Helper()
 	files, blocks = described(t, root)
 	out := mounttest.Run(t, "sh", "-c", `cd "$1" && find . -xdev -path ./.tidemark -prune -o -name lost+found -prune -o -type d -printf '%p\n%U:%G %m\n' -execdir getfacl -n -p {} \; -printf '\0'`, "sh", root)
@@ -299,7 +299,7 @@ var unmoved = map[string]string{
 func fidelity(t *testing.T, r tree, cold string, leave catalog.Leave) {
 	t.Helper()
 	s := siteOn(t, r.root, cold, `size >= 0`, func(p *Policy) { p.Leave = leave })
-	files, directories, others, blocks := everything(t, r.root)
+	files, directories, others, blocks := everyKind(t, r.root)
 	s.options.Now = func() time.Time { return time.Now().Add(time.Hour) }
 	preview, err := New(s.options).Preview(t.Context(), "cold")
 	if err != nil || len(preview.Skipped)+len(preview.Unreadable) != 0 {
@@ -347,7 +347,7 @@ func fidelity(t *testing.T, r tree, cold string, leave catalog.Leave) {
 	if err != nil || len(recalled.Failed)+len(recalled.Skipped) != 0 {
 		t.Errorf("recall: %v %q %q", err, recalled.Failed, recalled.Skipped)
 	}
-	files2, directories2, others2, blocks2 := everything(t, r.root)
+	files2, directories2, others2, blocks2 := everyKind(t, r.root)
 	compare(t, "file", files, files2)
 	compare(t, "directory", directories, directories2)
 	if others != others2 {

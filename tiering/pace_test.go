@@ -137,32 +137,22 @@ func TestPacePausesWhileDisksAreBusy(t *testing.T) {
 func TestPaceKnowsItsOwnPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		pressure, pauses := 0., 0
+		// It rises while there is work, and halves in seven seconds without.
+		pressure, working, pauses := 0., false, 0
 		p := NewPace(PaceOptions{
-			// It rises while there is work and halves in seven seconds without.
-			Pressure:   func() (float64, error) { return pressure, nil },
-			PauseAbove: 60, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		})
-		stop := make(chan struct{})
-		working := false
-		go func() {
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Second):
-				}
+			Pressure: func() (float64, error) {
 				target := 0.
 				if working {
 					target = 90
 				}
+				working = false // until the next work
 				pressure += (target - pressure) / 10
-			}
-		}()
-		defer close(stop)
+				return pressure, nil
+			},
+			PauseAbove: 60, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		})
 		for time.Since(begin) < 10*time.Minute {
 			before := time.Now()
-			working = false
 			if err := p.Wait(t.Context(), 1); err != nil {
 				t.Fatal(err)
 			}

@@ -2,9 +2,7 @@ package tiering
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -88,10 +86,15 @@ func (e *Engine) selectInto(ctx context.Context, p Policy, v *Preview, candidate
 	if err != nil {
 		return fmt.Errorf("volume %s: %w", p.Volume, err)
 	}
+	looker, err := scan.NewLooker(p.Volume)
+	if err != nil {
+		return err
+	}
+	defer looker.Close()
 	used := usage.Total - usage.Free
 	plan, skips, err := candidates.Select(selection.Request{
 		Used: used, Usable: used + usage.Available, Stop: p.StopBelow, MaxFiles: p.MostFiles, MaxBytes: p.MostBytes,
-		Look: func(path string) (*policy.File, error) { return lookAt(volume, p.Volume, path) },
+		Look: looker.Look,
 	})
 	if err != nil {
 		return err
@@ -108,45 +111,6 @@ func (e *Engine) selectInto(ctx context.Context, p Policy, v *Preview, candidate
 	plan.Triggered, plan.Reason, err = e.triggered(ctx, p, usage)
 	v.Plan = plan
 	return err
-}
-
-// lookAt is a file on a volume as it is now.
-func lookAt(volume fsys.Dir, root, path string) (*policy.File, error) {
-	rel, err := filepath.Rel(root, filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	dir, err := volume.OpenDir(rel)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	info, err := dir.StatName(filepath.Base(path))
-	if err != nil {
-		return nil, err
-	}
-	f := policy.FileAt(path, info)
-	f.Xattr = func(name string) (string, error) { return xattrOf(volume, rel, filepath.Base(path), name) }
-	return f, nil
-}
-
-// xattrOf reads one extended attribute; "" where there is none.
-func xattrOf(volume fsys.Dir, rel, name, attribute string) (string, error) {
-	dir, err := volume.OpenDir(rel)
-	if err != nil {
-		return "", err
-	}
-	defer dir.Close()
-	f, err := dir.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	all, err := f.Xattrs()
-	if errors.Is(err, fsys.ErrUnsupported) {
-		return "", nil
-	}
-	return string(all[attribute]), err
 }
 
 // loading is what is archived of a volume, read while its scan goes on already: for millions of files that takes seconds.

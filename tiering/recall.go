@@ -171,6 +171,9 @@ func (e *Engine) recallGroup(ctx context.Context, g group, all []mover.Candidate
 		}
 		results, err := m.Recall(ctx, all[:n])
 		for _, res := range results {
+			if res.Stopped {
+				continue
+			}
 			e.progress.moreFiles(1)
 			switch {
 			case res.Err != nil:

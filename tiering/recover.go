@@ -41,5 +41,12 @@ func (e *Engine) recoverGroup(ctx context.Context, g group) (done []mover.Recove
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	for _, p := range e.opt.Policies {
+		if p.Volume == g.volume {
+			if err := e.opt.Catalog.InterruptRuns(ctx, p.Name); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return m.Recover(ctx)
 }

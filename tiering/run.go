@@ -101,7 +101,14 @@ func (r *runner) run(ctx context.Context, opt RunOptions) (err error) {
 	if r.mover, err = e.moverFor(p.Volume, a, r.moverOptions); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.mover.Close()) }()
+	defer func() {
+		if r.mover != nil {
+			err = errors.Join(err, r.mover.Close())
+		}
+	}()
+	if err := e.opt.Catalog.InterruptRuns(ctx, p.Name); err != nil { // whoever is at work has the lock, or writes its end
+		return err
+	}
 	if r.report.Recovered, err = r.mover.Recover(ctx); err != nil {
 		return fmt.Errorf("recover what was interrupted: %w", err)
 	}
@@ -143,27 +150,20 @@ func (r *runner) execute(ctx context.Context, plan *selection.Plan) error {
 	}
 	r.report.Run = r.run_.ID
 	r.mover.SetRun(r.run_.ID)
-	if err := r.mover.Narrow(ctx); err != nil {
-		return err
-	}
 	before, err := r.used()
-	if err != nil {
-		return err
-	}
+	r.note(errors.Join(err, r.mover.Narrow(ctx)))
 	var bytes int64
 	for _, it := range plan.Files {
 		bytes += it.Size
 	}
 	e.progress.begin(e.opt.Now(), "moving", int64(len(plan.Files)), 2*bytes) // each byte is copied and read back
 	r.moveAll(ctx, plan.Files)
-	if r.report.FilesArchived > 0 {
-		r.note(r.mover.Settled())
-	}
 	e.progress.end()
 	if errors.Is(r.failed, errWindow) {
 		r.report.Reason, r.failed = r.report.Reason+"; ended when its window closed", nil
 	}
-	return errors.Join(r.end(context.WithoutCancel(ctx), plan, before), r.failed, ctx.Err())
+	err = r.end(context.WithoutCancel(ctx), plan, before)
+	return errors.Join(err, r.failed, ctx.Err())
 }
 
 // end writes down what came of the run.
@@ -172,9 +172,7 @@ func (r *runner) end(ctx context.Context, plan *selection.Plan, before fsys.Usag
 	slices.SortFunc(r.report.Failed, byPath)
 	slices.SortFunc(r.report.Skipped, byPath)
 	after, err := r.used()
-	if err != nil {
-		return err
-	}
+	r.note(err) // the run has an end all the same
 	r.report.UsedAfter = 100 * after.Used()
 	r.report.Insufficient = r.p.StopBelow > 0 && plan.Needed > 0 && after.Used() >= r.p.StopBelow
 	freed := after.Available - before.Available
@@ -262,6 +260,9 @@ func (r *runner) moveSome(ctx context.Context, all [][]selection.Item) (begun in
 	close(work)
 	movers.Wait()
 	purges.Wait()
+	if r.report.FilesArchived > 0 {
+		r.note(r.mover.Settled())
+	}
 	return begun
 }
 
@@ -279,7 +280,9 @@ func (r *runner) closed() bool {
 
 // giveWay lets somebody who waits for the volume, such as a recall, have it first.
 func (r *runner) giveWay(ctx context.Context) error {
-	if err := r.mover.Close(); err != nil {
+	err := r.mover.Close()
+	r.mover = nil
+	if err != nil {
 		return err
 	}
 	for {
@@ -365,7 +368,7 @@ func (r *runner) archiveBatch(ctx context.Context, items []selection.Item) ([]mo
 		case res.Done() && res.Object.ID != 0:
 			r.archived(res)
 			candidates = append(candidates, mover.Candidate{Path: res.Path, Object: res.Object, Reason: reasons[res.Path]})
-		case !res.Done():
+		case !res.Done() && !res.Stopped:
 			r.trouble(res)
 		}
 	}
@@ -382,11 +385,14 @@ func (r *runner) archived(res mover.Result) {
 // released counts what a release came to.
 func (r *runner) released(results []mover.Result) {
 	for _, res := range results {
-		r.e.progress.moreFiles(1)
+		if res.Stopped {
+			continue
+		}
 		if !res.Done() {
 			r.trouble(res)
 			continue
 		}
+		r.e.progress.moreFiles(1)
 		r.mu.Lock()
 		r.report.FilesReleased++
 		r.report.BytesReleased += res.Bytes

@@ -189,7 +189,7 @@ func (e *Engine) Rebuild(ctx context.Context, name string, discardOperations boo
 			report.Released++
 		}
 	}
-	var options []catalog.ImportOption
+	options := []catalog.ImportOption{catalog.As(a.Marker.ID)}
 	if discardOperations {
 		options = append(options, catalog.DiscardOperations())
 	}

@@ -175,6 +175,7 @@ func (p *program) archiveRecall(ctx *cli.Context) error {
 	stop := p.showProgress(t.Engine)
 	r, err := t.Recall(ctx.Context, paths)
 	stop()
+	p.tellRecovered(r.Recovered)
 	tried := r.Files + int64(len(r.Failed)+len(r.Skipped))
 	if err != nil && tried == 0 {
 		return err

@@ -65,7 +65,9 @@ func (p *program) demo(ctx context.Context, cfg *config.Config, keep bool) error
 		return fmt.Errorf("make the playground: %w", err)
 	}
 	fmt.Fprintf(p.stdout, "1. A playground in %s. Nothing outside it is touched.\n", dir)
-	err = p.play(ctx, cfg, dir)
+	if err = p.play(ctx, cfg, dir); err == nil {
+		err = p.demoTiering(ctx, dir)
+	}
 	if !keep {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
@@ -73,10 +75,10 @@ func (p *program) demo(ctx context.Context, cfg *config.Config, keep bool) error
 		return err
 	}
 	if keep {
-		fmt.Fprintf(p.stdout, "\n5. The playground stays in %s. Look into it with a configuration that says `data_dir: %s`.\n", dir, dir)
+		fmt.Fprintf(p.stdout, "\n6. The playground stays in %s. Look into it with a configuration that says `data_dir: %s`.\n", dir, dir)
 		return nil
 	}
-	fmt.Fprintf(p.stdout, "\n5. The playground is gone again (--keep leaves it). Your volumes: `tidemark up`.\n")
+	fmt.Fprintf(p.stdout, "\n6. The playground is gone again (--keep leaves it). Your volumes: `tidemark up`.\n")
 	return nil
 }
 

@@ -178,7 +178,7 @@ func TestDemoRemovesItsPlayground(t *testing.T) {
 			if code != want {
 				t.Errorf("exit code %d, want %d", code, want)
 			}
-			for _, told := range []string{"ALL OF IT IS MADE UP", "demo:/srv/video", "sawtooth", "\n5. The playground "} {
+			for _, told := range []string{"ALL OF IT IS MADE UP", "demo:/srv/video", "sawtooth", "\n6. The playground "} {
 				if !tc.interrupt && !strings.Contains(p.stdout.String(), told) {
 					t.Errorf("the demo does not tell %q:\n%s", told, p.stdout.String())
 				}

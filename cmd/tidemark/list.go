@@ -38,7 +38,7 @@ func (p *program) archiveList(ctx *cli.Context) error {
 	if err := checkFormat(ctx); err != nil {
 		return err
 	}
-	query, err := listQuery(ctx, cfg)
+	queries, err := listQueries(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -59,21 +59,23 @@ func (p *program) archiveList(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.listObjects(ctx.Context, t.catalog, query, where, out)
+	return p.listObjects(ctx.Context, t.catalog, queries, where, out)
 }
 
-func (p *program) listObjects(ctx context.Context, c *catalog.Catalog, query catalog.Query, where *where, out *report.Objects) error {
+func (p *program) listObjects(ctx context.Context, c *catalog.Catalog, queries []catalog.Query, where *where, out *report.Objects) error {
 	n := 0
-	for o, err := range c.Objects(ctx, query) {
-		if err != nil {
-			return err
-		}
-		if !where.match(o) {
-			continue
-		}
-		n++
-		if err := out.Add(o); err != nil {
-			return err
+	for _, q := range queries {
+		for o, err := range c.Objects(ctx, q) {
+			if err != nil {
+				return err
+			}
+			if !where.match(o) {
+				continue
+			}
+			n++
+			if err := out.Add(o); err != nil {
+				return err
+			}
 		}
 	}
 	if where.undecided > 0 {
@@ -102,11 +104,12 @@ func (p *program) objectWriter(format string, names *policy.Names) (*report.Obje
 	return report.NewObjects(p.stdout), nil
 }
 
-func listQuery(ctx *cli.Context, cfg *config.Config) (catalog.Query, error) {
+// listQueries are what the flags and the argument ask for: one query, or two where a path may be a file or a directory.
+func listQueries(ctx *cli.Context, cfg *config.Config) ([]catalog.Query, error) {
 	var q catalog.Query
 	if name := ctx.String("archive"); ctx.IsSet("archive") {
 		if _, err := findArchive(cfg, name); err != nil {
-			return q, err
+			return nil, err
 		}
 		q.Archive = name
 	}
@@ -117,27 +120,27 @@ func listQuery(ctx *cli.Context, cfg *config.Config) (catalog.Query, error) {
 	case "bad":
 		q.Bad = true
 	default:
-		return q, usagef("write archived, released, superseded or bad", "--state %q is unknown", state)
+		return nil, usagef("write archived, released, superseded or bad", "--state %q is unknown", state)
 	}
 	arg := ctx.Args().First()
 	if arg == "" {
-		return q, nil
+		return []catalog.Query{q}, nil
 	}
 	if !strings.Contains(arg, "/") && isGlob(arg) {
 		q.Glob = "/**/" + arg
 	} else if path, err := absolute(arg); err != nil {
-		return q, err
+		return nil, err
 	} else if isGlob(arg) {
 		q.Glob = path
-	} else if q.Prefix = path; path == "/" {
-		q.Prefix = ""
+	} else {
+		file, below := q, q
+		file.Glob, below.Prefix = strings.ReplaceAll(path, `\`, `\\`), path
+		return []catalog.Query{file, below}, nil
 	}
-	if q.Glob != "" {
-		if _, err := policy.CompileGlob(q.Glob); err != nil {
-			return q, usagef("** crosses directories, * does not", "%q is no glob: %w", arg, err)
-		}
+	if _, err := policy.CompileGlob(q.Glob); err != nil {
+		return nil, usagef("** crosses directories, * does not", "%q is no glob: %w", arg, err)
 	}
-	return q, nil
+	return []catalog.Query{q}, nil
 }
 
 // where is the --where of a list; without one it takes everything.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -218,9 +219,7 @@ func (p *program) policyRun(ctx *cli.Context) error {
 
 // ranPolicy tells what came of a run, and how that ends.
 func (p *program) ranPolicy(ctx *cli.Context, r tiering.Report, err error) error {
-	for _, rec := range r.Recovered {
-		p.log.Info("an interrupted operation was recovered", "file", rec.Operation.Path, "outcome", rec.Outcome)
-	}
+	p.tellRecovered(r.Recovered)
 	if err != nil && r.Run == 0 {
 		return err
 	}
@@ -333,6 +332,7 @@ func (p *program) policyCheck(ctx *cli.Context) error {
 		if err != nil {
 			return err
 		}
+		findings = append(p.configured(t, of), findings...)
 		if err := report.Findings(p.stdout, of.Name, findings, of.Enforce); err != nil {
 			return err
 		}
@@ -344,4 +344,22 @@ func (p *program) policyCheck(ctx *cli.Context) error {
 		return exitStatus(exitUsage)
 	}
 	return nil
+}
+
+// configured is what of a policy was found right when the configuration was loaded, and when it runs.
+func (p *program) configured(t *tierer, of config.Policy) []tiering.Finding {
+	all := []tiering.Finding{{What: "its rule is " + of.Where.Value}}
+	policy, err := t.Policy(of.Name)
+	if err != nil || policy.Schedule == nil {
+		return append(all, tiering.Finding{What: "it has no schedule: it runs when it is told to"})
+	}
+	next := policy.Schedule.Next(p.now()).In(t.cfg.Timezone)
+	all = append(all, tiering.Finding{What: fmt.Sprintf("its schedule is %s, next at %s", policy.Schedule, next.Format(time.RFC3339))})
+	if policy.Window != nil && !policy.Window.Open(next) {
+		all = append(all, tiering.Finding{What: "its schedule agrees with its window", Err: &tiering.Refusal{
+			Why:  fmt.Sprintf("the next run at %s is outside its window %s", next.Format(time.RFC3339), policy.Window),
+			Hint: "change schedule or limit.window, so that they meet",
+		}})
+	}
+	return all
 }

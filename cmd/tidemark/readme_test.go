@@ -41,7 +41,11 @@ func TestReadmeShowsTheDemosOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, screen := range fenced(t, "") {
-		if n := strings.Count(screen, "demo:/"); n != len(demoVolumes()) {
+		if strings.HasPrefix(screen, "5. Tiering") {
+			if os.Geteuid() != 0 {
+				continue // it stops before the release, and says so
+			}
+		} else if n := strings.Count(screen, "demo:/"); n != len(demoVolumes()) {
 			t.Errorf("a screen of the README shows %d volumes, the demo has %d", n, len(demoVolumes()))
 		}
 		if !strings.Contains(out.String(), screen) {
@@ -52,7 +56,8 @@ func TestReadmeShowsTheDemosOutput(t *testing.T) {
 
 func TestReadmesConfigurationIsValid(t *testing.T) {
 	for _, text := range fenced(t, "yaml") {
-		if _, err := config.Parse("README.md", []byte(text)); err != nil {
+		p := &program{now: time.Now}
+		if _, err := config.Parse("README.md", []byte(text), p.checks()...); err != nil {
 			t.Error(err)
 		}
 	}

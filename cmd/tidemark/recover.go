@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"github.com/tidemark/tidemark/tiering/mover"
 	"github.com/tidemark/tidemark/tiering/report"
 )
 
@@ -10,6 +11,17 @@ func (p *program) recoverCommand() *cli.Command {
 	return &cli.Command{
 		Name: "recover", Usage: "finish or revert operations that were interrupted", UsageText: "tidemark recover", Action: p.recover,
 		Description: "policy run, archive recall and tierd do so first. What can't be reached now stays pending.",
+	}
+}
+
+// tellRecovered says what a command has recovered before its own work.
+func (p *program) tellRecovered(all []mover.Recovered) {
+	for _, r := range all {
+		if r.Err != nil {
+			p.log.Warn("an interrupted operation stays pending", "kind", r.Operation.Kind, "file", r.Operation.Path, "error", r.Err)
+			continue
+		}
+		p.log.Info("an interrupted operation was recovered", "kind", r.Operation.Kind, "file", r.Operation.Path, "outcome", r.Outcome)
 	}
 }
 

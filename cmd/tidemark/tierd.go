@@ -48,7 +48,7 @@ func (p *program) runTierd(ctx context.Context, cfg *config.Config) error {
 		}
 		defer client.Close()
 	}
-	t, err := p.openTiering(ctx, cfg, "tierd", toWrite)
+	t, err := p.openTiering(ctx, cfg, "tierd", toServe)
 	if err != nil {
 		return err
 	}
@@ -139,13 +139,7 @@ func (d *tierDaemon) scheduler() (*tiering.Scheduler, error) {
 // recoverAll ends what was interrupted. What is out of reach now is tried again by each run.
 func (d *tierDaemon) recoverAll(ctx context.Context) {
 	all, err := d.t.Recover(ctx)
-	for _, r := range all {
-		if r.Err != nil {
-			d.p.log.Warn("an interrupted operation stays pending", "kind", r.Operation.Kind, "file", r.Operation.Path, "error", r.Err)
-			continue
-		}
-		d.p.log.Info("an interrupted operation was recovered", "kind", r.Operation.Kind, "file", r.Operation.Path, "outcome", r.Outcome)
-	}
+	d.p.tellRecovered(all)
 	if err != nil && ctx.Err() == nil {
 		d.p.log.Warn("not everything was recovered; each run tries again", "error", err, "hint", hintOf(err))
 	}
@@ -160,6 +154,7 @@ func (d *tierDaemon) policy(ctx context.Context, of tiering.Policy) error {
 	if err != nil && r.Run == 0 {
 		return err
 	}
+	d.p.tellRecovered(r.Recovered)
 	d.p.log.Info("a policy ran", "policy", of.Name, "run", r.Run, "triggered", r.Triggered, "reason", r.Reason,
 		"files_archived", r.FilesArchived, "bytes_archived", r.BytesArchived, "files_released", r.FilesReleased, "bytes_released", r.BytesReleased,
 		"failed", len(r.Failed), "skipped", len(r.Skipped), "insufficient", r.Insufficient)
@@ -202,24 +197,28 @@ func (d *tierDaemon) verify(ctx context.Context) error {
 	if sum := report.Verified(all); len(sum.Bad) > 0 {
 		err = errors.Join(err, errors.New("there are bad objects"))
 	}
+	d.tellHead(ctx)
 	d.after(ctx)
 	return err
 }
 
-// after tells the boards how the archives are and the journal the head of the audit log, so that nobody can write the log anew
-// unnoticed, and wakes the shipper.
+// after tells the boards how the archives are, and wakes the shipper.
 func (d *tierDaemon) after(ctx context.Context) {
 	if err := d.t.RecordArchives(ctx); err != nil && ctx.Err() == nil {
 		d.p.log.Warn("the archives cannot be told of", "error", err)
 	}
+	if d.recorded != nil {
+		d.recorded()
+	}
+}
+
+// tellHead tells the journal the head of the audit log, as the engine does after a run: nobody can write the log anew unnoticed.
+func (d *tierDaemon) tellHead(ctx context.Context) {
 	seq, hash, err := d.t.catalog.AuditHead(context.WithoutCancel(ctx))
 	if err != nil {
 		d.p.log.Warn("the audit log cannot be read", "error", err)
 	} else if seq > 0 {
-		d.p.log.Info("the head of the audit log", "head", catalog.FormatHead(seq, hash))
-	}
-	if d.recorded != nil {
-		d.recorded()
+		d.p.log.Info("audit head", "head", catalog.FormatHead(seq, hash))
 	}
 }
 

@@ -138,6 +138,8 @@ const (
 	// toRead makes no catalog, and takes none as an empty one.
 	toRead access = iota
 	toWrite
+	// toServe writes too, and gives way to others at the disks: nobody waits for it.
+	toServe
 )
 
 // tierer is the engine with what it stands on.
@@ -172,9 +174,12 @@ func (p *program) openTiering(ctx context.Context, cfg *config.Config, command s
 		Host: cfg.Host, FS: fsys.Host{}, Catalog: cat, Archives: archivesOf(cfg), Policies: policies, Own: []string{dir}, Holds: holds,
 		Outlook: &plannerOutlook{p, cfg}, Actor: t.actor, Now: p.now, Sleep: sleep, Log: p.log, Tags: cfg.Tags,
 	}
-	if cfg.Influx != nil && how == toWrite {
+	if cfg.Influx != nil && how != toRead {
 		t.points = &pointsOutbox{p: p, path: filepath.Join(dir, tieringOutboxFile)}
 		o.Record = t.points.record
+	}
+	if how == toServe {
+		o.Pressure, o.PauseAbove = tiering.ReadPressure, 100*cfg.Tiering.PauseAbove
 	}
 	t.Engine = tiering.New(o)
 	return t, nil
@@ -198,7 +203,7 @@ func archivesOf(cfg *config.Config) []tiering.ArchiveVolume {
 }
 
 func (p *program) openCatalog(ctx context.Context, cfg *config.Config, how access) (cat *catalog.Catalog, dir string, err error) {
-	if dir, err = cfg.DataDir(how == toWrite, p.getenv); err != nil {
+	if dir, err = cfg.DataDir(how != toRead, p.getenv); err != nil {
 		return nil, "", &fault{err, "", exitUsage}
 	}
 	path := filepath.Join(dir, catalogFile)
@@ -207,7 +212,7 @@ func (p *program) openCatalog(ctx context.Context, cfg *config.Config, how acces
 	case err != nil:
 		return nil, "", &fault{err, "look what is in it; move it away, or give it to the user that runs tiering alone (chown, chmod 0700)", exitUsage}
 	}
-	if how == toWrite {
+	if how != toRead {
 		cat, err = catalog.Open(ctx, path)
 	} else if cat, err = catalog.OpenReadOnly(ctx, path); errors.Is(err, fs.ErrNotExist) {
 		cat, err = catalog.OpenInMemory(ctx)

@@ -22,7 +22,8 @@ func (p *program) upCommand() *cli.Command {
 		Usage:     "the whole system in one process: sample this machine, show its volumes and outlooks",
 		UsageText: "tidemark up\ntidemark up --demo [--keep]",
 		Description: "Needs no server, no root and no configuration. Samples go to this host's history, so that dates appear\n" +
-			"after a week. Runs until it is interrupted. With --demo it shows a made-up year instead, and ends.",
+			"after a week. Policies are previewed, never run. Runs until it is interrupted. With --demo it shows a made-up year\n" +
+			"and moves files of its own instead, and ends.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "demo", Usage: "a playground with a made-up year of history in a temporary directory"},
 			&cli.BoolFlag{Name: "keep", Usage: "with --demo: leave the playground in place"},
@@ -72,8 +73,12 @@ func (p *program) sampleAndShow(ctx context.Context, cfg *config.Config) error {
 	}
 	var actors group.Group
 	addActor(ctx, &actors, agent.New(opt).Run)
+	policies := newPreviews(p, cfg)
+	if len(cfg.Policies) > 0 {
+		addActor(ctx, &actors, policies.run)
+	}
 	addActor(ctx, &actors, func(ctx context.Context) error {
-		return p.showVolumes(ctx, cfg, planner.Planner{History: store}, sampled)
+		return p.showVolumes(ctx, cfg, planner.Planner{History: store}, sampled, policies)
 	})
 	err = actors.Run()
 	if ctx.Err() != nil {
@@ -82,17 +87,25 @@ func (p *program) sampleAndShow(ctx context.Context, cfg *config.Config) error {
 	return err
 }
 
-// showVolumes prints the table after the first sampling, then again after each on a terminal, hourly elsewhere.
-func (p *program) showVolumes(ctx context.Context, cfg *config.Config, plan planner.Planner, sampled <-chan struct{}) error {
+// showVolumes prints the table after the first sampling, then again after each on a terminal, hourly elsewhere; below it, and when
+// it changes, what the policies would do.
+func (p *program) showVolumes(ctx context.Context, cfg *config.Config, plan planner.Planner, sampled <-chan struct{}, policies *previews) error {
 	var printed time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-policies.changed:
+			if !p.onTerminal() || printed.IsZero() {
+				if err := policies.write(p.stdout); err != nil {
+					return err
+				}
+				continue
+			}
 		case <-sampled:
-		}
-		if !p.onTerminal() && p.now().Sub(printed) < reprintEvery {
-			continue
+			if !p.onTerminal() && p.now().Sub(printed) < reprintEvery {
+				continue
+			}
 		}
 		outlooks, err := p.hostOutlooks(ctx, cfg, plan, p.now())
 		if ctx.Err() != nil {
@@ -109,6 +122,9 @@ func (p *program) showVolumes(ctx context.Context, cfg *config.Config, plan plan
 			return err
 		}
 		if p.onTerminal() {
+			if err := policies.write(p.stdout); err != nil {
+				return err
+			}
 			p.say("%s; next sample within %s; interrupt to end", printed.Format(time.DateTime), cfg.Agent.Every)
 		}
 	}

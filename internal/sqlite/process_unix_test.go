@@ -249,6 +249,27 @@ func TestPrivateFiles(t *testing.T) {
 	}
 }
 
+// Not even the shared-memory file fits: SQLite calls that an I/O error.
+func TestOpenOnAFullFilesystem(t *testing.T) {
+	disk := mounttest.Mount(t, "-t", "tmpfs", "-o", "size=256k", "tidemark-test")
+	path := filepath.Join(disk, "test.db")
+	open(t, path, two).Close()
+	f, err := os.Create(filepath.Join(disk, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if db, err := Open(t.Context(), path, two); !errors.Is(err, ErrFull) {
+		if err == nil {
+			db.Close()
+		}
+		t.Errorf("%v, not that the filesystem is full", err)
+	}
+}
+
 // The agent writes as the user tidemark; planners are members of its group.
 func TestMembersOfTheGroupRead(t *testing.T) {
 	mounttest.RequireRoot(t)

@@ -283,6 +283,9 @@ func codeOf(err error) int {
 
 // Explain adds to an error of a statement which of ErrCorrupt, ErrFull and ErrLocked it is, if any.
 func Explain(err error) error {
+	if codeOf(err) == lib.SQLITE_IOERR_SHMSIZE { // the -shm file could not grow
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
 	switch codeOf(err) & 0xff {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)

@@ -29,6 +29,7 @@ type manifest struct {
 	mu      sync.Mutex
 	written map[string]fsys.File // by host
 	created bool                 // a file was made: the directory must be synced too
+	sound   map[string]bool      // by host: what is there was synced by us, to its end
 }
 
 func (m *manifest) close() {
@@ -90,7 +91,9 @@ func (a *Archive) appendText(ctx context.Context, text map[string][]byte) error 
 		if err != nil {
 			return err
 		}
-		if err := appendToEnd(file, text[host]); err != nil {
+		sound := a.manifest.sound[host]
+		delete(a.manifest.sound, host)
+		if err := appendToEnd(file, text[host], sound); err != nil {
 			return err
 		}
 	}
@@ -142,13 +145,16 @@ func (a *Archive) manifestToWrite(host string) (fsys.File, error) {
 	return file, nil
 }
 
-// appendToEnd begins on a new line where a write was cut off. What is there is never changed.
-func appendToEnd(file fsys.File, text []byte) error {
+// appendToEnd begins on a new line where a write was cut off, or may have been: after a sync that failed the end may look sound and
+// not be on the medium. What is there is never changed.
+func appendToEnd(file fsys.File, text []byte, sound bool) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Size > 0 {
+	if info.Size > 0 && !sound {
+		text = append([]byte{'\n'}, text...)
+	} else if info.Size > 0 {
 		var last [1]byte
 		if _, err := file.ReadAt(last[:], info.Size-1); err != nil && !errors.Is(err, io.EOF) {
 			return err
@@ -175,6 +181,10 @@ func (a *Archive) Sync(ctx context.Context) error {
 		if err := errors.Join(file.Sync(), file.Close()); err != nil {
 			return fmt.Errorf("archive %q: sync the manifest of %s: %w", a.Name, host, err)
 		}
+		if a.manifest.sound == nil {
+			a.manifest.sound = map[string]bool{}
+		}
+		a.manifest.sound[host] = true
 	}
 	if !a.manifest.created {
 		return nil

@@ -240,7 +240,9 @@ func (o *rebuilt) change(record Record) {
 		o.before.at, o.before.leave = o.ReleasedAt, o.Leave
 		o.State, o.ReleasedAt, o.Leave = catalog.Released, record.Time, record.Leave
 	case KindRestore:
-		o.State, o.ReleasedAt, o.Leave = catalog.Archived, o.before.at, o.before.leave
+		if o.applied == order(record)-1 { // else its release came to no record
+			o.State, o.ReleasedAt, o.Leave = catalog.Archived, o.before.at, o.before.leave
+		}
 		o.home(record)
 	case KindRecall:
 		o.State, o.RecalledAt = catalog.Archived, record.Time

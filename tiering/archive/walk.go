@@ -114,7 +114,7 @@ func (a *Archive) Narrow(ctx context.Context, home Home, host, under string) (ch
 
 func (a *Archive) narrow(ctx context.Context, home Home, dir fsys.Dir, p, at string) (changed int, err error) {
 	attributes, err := home(at)
-	if isElsewhere(err) || err == nil && ctx.Err() != nil {
+	if noLonger(err) || err == nil && ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
 	if err != nil {
@@ -150,9 +150,9 @@ func (a *Archive) narrow(ctx context.Context, home Home, dir fsys.Dir, p, at str
 	return changed, err
 }
 
-// isElsewhere says that there is no such directory at home: nothing, or a file, a symlink or a mount, which anybody may put there.
-func isElsewhere(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EXDEV)
+// noLonger says that a home is no directory of its volume any more: it is gone, or a symlink, a file or another mount has its name.
+func noLonger(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EXDEV)
 }
 
 func (a *Archive) note(p string, changed, narrowed bool) {

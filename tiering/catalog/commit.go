@@ -158,20 +158,25 @@ func (c *Catalog) CommitPurged(ctx context.Context, ops []*Operation) error {
 	})
 }
 
-// CommitRestored ends a release, in phase Purging, that was undone: the file is at home again, its object archived. home is the file as
-// it is now if it is still what the object has; the zero Info if it changed.
+// CommitRestored ends a release that was undone, in the phase that the operation says: before it was committed (Intent) or after
+// (Purging). The file is at home again, its object archived. home is the file as it is now if it is still what the object has: to move
+// it there and back was a change. The zero Info says that it changed.
 func (c *Catalog) CommitRestored(ctx context.Context, by Actor, now time.Time, op *Operation, reason string, home fsys.Info) error {
 	ops := []*Operation{op}
 	return c.write(ctx, "commit what is restored", func(t *transaction) error {
-		if err := t.end(ops, Release, Purging); err != nil {
+		was, state := Released, 2
+		if op.Phase == Intent {
+			was, state = Archived, 1
+		}
+		if err := t.end(ops, Release, op.Phase); err != nil {
 			return err
 		}
-		n, err := t.exec("UPDATE OR FAIL object SET state = 1 WHERE id = ? AND state = 2", op.ObjectID)
+		n, err := t.exec("UPDATE OR FAIL object SET state = 1 WHERE id = ? AND state = ?", op.ObjectID, state)
 		if err != nil {
 			return err
 		}
 		if n != 1 {
-			return t.notAs(ops, Released)
+			return t.notAs(ops, was)
 		}
 		if home.Ino != 0 || home.Dev != 0 {
 			if err := t.setHome(op.ObjectID, home.Dev, home.Ino, home.Mtime, home.Ctime); err != nil {

@@ -11,7 +11,10 @@ import (
 // ImportOption lets Import do what it otherwise refuses.
 type ImportOption func(*importing)
 
-type importing struct{ discard bool }
+type importing struct {
+	discard bool
+	id      string // of the archive; empty: as it is known
+}
 
 // DiscardOperations lets Import go on although operations of the archive are in flight: they are taken out of the journal. What they
 // left in staging and trash stays there and is reported as without a journal row.
@@ -46,6 +49,9 @@ func (c *Catalog) Import(ctx context.Context, by Actor, now time.Time, archive s
 			}
 		}
 		if err := t.raiseOperations(lastOperation); err != nil {
+			return err
+		}
+		if err := t.become(archive, o.id); err != nil {
 			return err
 		}
 		reason := fmt.Sprintf("%d objects instead of %d, %d holds, operations up to %d", len(objects), before, len(holds), lastOperation)

@@ -127,3 +127,21 @@ func TestImportOfMany(t *testing.T) {
 		t.Error("the caller's objects were changed")
 	}
 }
+
+func TestArchivesAreKnownByTheirIDs(t *testing.T) {
+	c := fresh(t)
+	is := func(want string) {
+		t.Helper()
+		if id, err := c.ArchiveID(t.Context(), "vault"); err != nil || id != want {
+			t.Errorf("the vault is %q, want %q: %v", id, want, err)
+		}
+	}
+	is("")
+	must(t, c.Recognise(t.Context(), "vault", "first"))
+	must(t, c.Recognise(t.Context(), "vault", "second"))
+	is("first")
+	must(t, c.Import(t.Context(), someone, noon, "vault", nil, nil, 0))
+	is("first")
+	must(t, c.Import(t.Context(), someone, noon, "vault", nil, nil, 0, As("second")))
+	is("second")
+}

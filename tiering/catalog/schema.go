@@ -8,7 +8,7 @@ package catalog
 // An object's path stands in its row and in one index, which is what a catalog of millions weighs; so its name in the archive, which
 // follows from host, path and version, is NULL where it does, what no statement asks for is packed, and names stand once. The second index by
 // path holds only what is archived but not released, with all that selection asks for: it is read for each run.
-var schema = []string{objectSchema + operationSchema + auditSchema}
+var schema = []string{objectSchema + operationSchema + auditSchema, archiveSchema}
 
 const objectSchema = `
 CREATE TABLE name ( -- of archives, hosts, policies, actions
@@ -100,4 +100,12 @@ END;
 CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN
 	SELECT RAISE(FAIL, 'the audit log is never changed');
 END;
+`
+
+// archiveSchema tells an archive from another one of the same name.
+const archiveSchema = `
+CREATE TABLE archive (
+	name TEXT PRIMARY KEY,
+	id   TEXT NOT NULL -- of its marker
+) WITHOUT ROWID;
 `

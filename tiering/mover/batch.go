@@ -22,6 +22,10 @@ type moving struct {
 	copy fsys.File // the copy or the object, open for reading
 	// left says that something may be left in staging or trash, so that the operation may not be dropped before it is away.
 	left bool
+	// unsure says that flags which are set already may not be durable.
+	unsure bool
+	// done says that its move is committed.
+	done bool
 	// missing is which attributes a recalled file lacks.
 	missing error
 	// pending says that the operation must stay for recovery: what it left behind is not known.
@@ -94,15 +98,26 @@ func (b *batch) begin(ctx context.Context) error {
 		ops[i] = f.op
 	}
 	if err := b.m.opt.Catalog.Begin(ctx, ops); err != nil {
+		b.stopped()
 		return fmt.Errorf("journal %d files: %w", len(ops), err)
 	}
 	return nil
+}
+
+// stopped notes which files will not be moved because the run ends: those that neither dropped out nor were committed.
+func (b *batch) stopped() {
+	for _, f := range b.active() {
+		f.result.Stopped = f.result.Stopped || !f.done
+	}
 }
 
 // abandon ends the operations of the files that dropped out (all: of every file), after what they left in a directory of ours is
 // away for good: a file without an operation would be nobody's. It runs to its end even when the run is being stopped.
 func (b *batch) abandon(ctx context.Context, in fsys.Dir, all bool) error {
 	ctx = context.WithoutCancel(ctx)
+	if all {
+		b.stopped()
+	}
 	var ops []*catalog.Operation
 	sync := false
 	for _, f := range b.files {

@@ -15,8 +15,10 @@ import (
 // real one hides.
 func (h *homes) sameHands(dir fsys.Dir, name string, op *catalog.Operation, owner uint32) error {
 	link, err := dir.StatName(name)
-	if err == nil && link.UID == owner && isLink(dir, name, h.m.target(op)) {
-		return nil
+	if err == nil && link.UID == owner {
+		if ours, err := isLink(dir, name, h.m.target(op)); err != nil || ours {
+			return err
+		}
 	}
 	info, err := dir.Stat()
 	if err != nil || info.UID == owner || info.UID == 0 {

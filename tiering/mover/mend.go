@@ -77,10 +77,7 @@ func (m *Mover) finishMend(ctx context.Context, op *catalog.Operation, why strin
 		Op: op.ID, Kind: archive.KindDispose, Time: m.opt.Now(), Host: old.Host, Path: old.Path, Object: old.Object,
 		Version: old.Version, Reason: why,
 	}
-	if err := m.opt.Archive.Append(ctx, []archive.Record{gone}); err != nil {
-		return err
-	}
-	if err := m.opt.Archive.Sync(ctx); err != nil {
+	if err := m.write(ctx, gone); err != nil {
 		return err
 	}
 	_, err = m.opt.Catalog.CommitMended(ctx, m.opt.Actor, m.opt.Now(), op, why)

@@ -11,12 +11,15 @@
 package mover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +69,8 @@ type Options struct {
 	Pace func(ctx context.Context, n int) error
 	// Progress is told of bytes that were copied or read back, from any goroutine. nil: nobody.
 	Progress func(bytes int64)
+
+	buffer int // bytes of a copy's step; 0: bufferSize. Tests make it small.
 }
 
 // Settle is how long a lease is held after a file went to the trash before the file is purged: a writer that had resolved its path
@@ -90,13 +95,15 @@ type Result struct {
 	// Skipped is why the file was left alone: nothing is wrong with it that the next run could not find different.
 	Skipped string
 	// Err is what failed. The file is where it was, or (in a release or recall) both copies are kept and the error says where.
-	Err    error
-	Object catalog.Object
-	Bytes  int64 // archive and recall: its size; release: what was freed, as allocated
+	Err error
+	// Stopped says that the run ended before the file's turn came, or in the middle of it; nothing is wrong with it.
+	Stopped bool
+	Object  catalog.Object
+	Bytes   int64 // archive and recall: its size; release: what was freed, as allocated
 }
 
 // Done says that the file was moved.
-func (r Result) Done() bool { return r.Err == nil && r.Skipped == "" }
+func (r Result) Done() bool { return r.Err == nil && r.Skipped == "" && !r.Stopped }
 
 // skip is an error that is a reason to leave a file alone.
 type skip string
@@ -123,7 +130,7 @@ const bufferSize = 1 << 20
 // are missing.
 func New(o Options) (*Mover, error) {
 	m := &Mover{opt: o}
-	m.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	m.buffers.New = func() any { b := make([]byte, cmp.Or(o.buffer, bufferSize)); return &b }
 	if err := m.open(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -241,8 +248,8 @@ func (m *Mover) homes() *homes {
 }
 
 func (h *homes) close() {
-	for _, d := range h.dirs {
-		d.Close() // nothing was written through it that a close could lose
+	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
+		h.dirs[parent].Close() // nothing was written through it that a close could lose
 	}
 }
 
@@ -319,8 +326,8 @@ func seen(d fsys.Dir) (fsys.Attributes, error) {
 // sync makes the names in all directories of the batch durable.
 func (h *homes) sync() error {
 	var errs []error
-	for _, d := range h.dirs {
-		errs = append(errs, d.Sync())
+	for _, parent := range slices.Sorted(maps.Keys(h.dirs)) {
+		errs = append(errs, h.dirs[parent].Sync())
 	}
 	return errors.Join(errs...)
 }

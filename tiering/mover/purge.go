@@ -17,9 +17,14 @@ const poll = time.Second
 // Purge frees the space of released files once they have been in the trash for Settle, and puts back those that somebody opened
 // or that came under a hold since. It ends what Release began, also when ctx ends, and fills in the results. An error ends the
 // run; what could not be purged is left to Recover.
-func (m *Mover) Purge(ctx context.Context, r *Releases) error {
+func (m *Mover) Purge(ctx context.Context, r *Releases) (err error) {
 	b := r.b
 	defer b.close()
+	defer func() {
+		if err != nil {
+			b.stopped()
+		}
+	}()
 	ctx = context.WithoutCancel(ctx)
 	for {
 		if err := b.restoreOpened(ctx); err != nil {
@@ -88,7 +93,7 @@ func (b *batch) purge(ctx context.Context) error {
 	}
 	for _, f := range files {
 		f.result.Bytes = f.op.Allocated
-		f.op.ID = 0
+		f.op.ID, f.done = 0, true
 	}
 	return nil
 }
@@ -110,14 +115,19 @@ func (b *batch) restore(ctx context.Context, f *moving, why error) error {
 	return b.m.commitRestored(ctx, f.op, why.Error(), where)
 }
 
+// commitRestored ends a release that was undone, committed or not, in the manifest and in the catalog. Both learn what the file
+// is now: the renames changed it.
 func (m *Mover) commitRestored(ctx context.Context, op *catalog.Operation, why, where string) error {
-	if err := m.opt.Archive.Append(ctx, []archive.Record{archive.Of(archive.KindRestore, op, m.opt.Now())}); err != nil {
+	home, err := m.unchangedAt(where, op)
+	if err != nil {
 		return err
 	}
-	if err := m.opt.Archive.Sync(ctx); err != nil {
+	record := archive.Of(archive.KindRestore, op, m.opt.Now())
+	record.Dev, record.Ino, record.Mtime, record.Ctime = home.Dev, home.Ino, home.Mtime, home.Ctime
+	if err := m.write(ctx, record); err != nil {
 		return err
 	}
-	if err := m.opt.Catalog.CommitRestored(ctx, m.opt.Actor, m.opt.Now(), op, why+" ("+where+")", m.unchangedAt(where, op)); err != nil {
+	if err := m.opt.Catalog.CommitRestored(ctx, m.opt.Actor, m.opt.Now(), op, why+" ("+where+")", home); err != nil {
 		return err
 	}
 	op.ID = 0
@@ -125,25 +135,24 @@ func (m *Mover) commitRestored(ctx context.Context, op *catalog.Operation, why, 
 }
 
 // unchangedAt is the file at a path if it is the operation's and unchanged, else the zero value: it will be archived anew.
-func (m *Mover) unchangedAt(where string, op *catalog.Operation) fsys.Info {
-	info := m.infoAt(where)
-	if info.Ino != op.Ino || info.Size != op.Size || info.Mtime != op.Mtime {
-		return fsys.Info{}
+func (m *Mover) unchangedAt(where string, op *catalog.Operation) (fsys.Info, error) {
+	info, err := m.infoAt(where)
+	if err != nil || info.Ino != op.Ino || info.Size != op.Size || info.Mtime != op.Mtime {
+		return fsys.Info{}, err
 	}
-	return info
+	return info, nil
 }
 
-// infoAt is what is at a path of the volume; the zero value: nothing that can be seen.
-func (m *Mover) infoAt(file string) fsys.Info {
+// infoAt is what is at a path of the volume; the zero value: nothing, or nothing that the path leads to without symlinks.
+func (m *Mover) infoAt(file string) (info fsys.Info, err error) {
 	h := m.homes()
 	defer h.close()
 	dir, name, err := h.of(file)
-	if err != nil {
-		return fsys.Info{}
+	if err == nil {
+		info, err = dir.StatName(name)
 	}
-	info, err := dir.StatName(name)
-	if err != nil {
-		return fsys.Info{}
+	if s := skip(""); errors.As(missing(err), &s) {
+		return fsys.Info{}, nil
 	}
-	return info
+	return info, err
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/tiering/catalog"
 )
@@ -24,13 +26,13 @@ func (m *Mover) putBack(op *catalog.Operation) (where string, err error) {
 	if err == nil && !inTrash.IsSymlink() { // a link: the file is at home already
 		err = h.sameHands(dir, name, op, inTrash.UID)
 	}
-	if err != nil {
-		return "", fmt.Errorf("the file is kept as %s: %w", m.inTrash(op), err)
+	ours := false
+	if err == nil && op.Leave == catalog.LeaveLink {
+		ours, err = isLink(dir, name, m.target(op))
 	}
-	where = op.Path
-	if op.Leave == catalog.LeaveLink && isLink(dir, name, m.target(op)) {
+	if err == nil && ours {
 		where, err = m.exchangeBack(op, dir, name)
-	} else {
+	} else if err == nil {
 		where, err = m.renameBack(op, dir, name)
 	}
 	if err != nil {
@@ -44,9 +46,13 @@ func (m *Mover) inTrash(op *catalog.Operation) string {
 	return path.Join(m.opt.Volume, PrivateDir, "trash", fileName(op))
 }
 
-func isLink(dir fsys.Dir, name, target string) bool {
+// isLink says whether a name is a link to target. Another file, or none, is no error.
+func isLink(dir fsys.Dir, name, target string) (bool, error) {
 	got, err := dir.ReadLink(name)
-	return err == nil && got == target
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) {
+		return false, nil
+	}
+	return err == nil && got == target, err
 }
 
 // exchangeBack changes our link for the file. What comes out must be the link: when somebody put a file in its place at this very
@@ -56,7 +62,11 @@ func (m *Mover) exchangeBack(op *catalog.Operation, dir fsys.Dir, name string) (
 	if err := dir.Rename(name, m.trash, id, fsys.Exchange); err != nil {
 		return "", err
 	}
-	if isLink(m.trash, id, target) {
+	ours, err := isLink(m.trash, id, target)
+	if err != nil {
+		return "", err
+	}
+	if ours {
 		return op.Path, m.trash.Remove(id)
 	}
 	if err := dir.Rename(name, m.trash, id, fsys.Exchange); err != nil {
@@ -79,15 +89,18 @@ func (m *Mover) renameBack(op *catalog.Operation, dir fsys.Dir, name string) (st
 }
 
 // putBackOrKeep undoes a release that was not committed. The operation stays in the journal where that fails.
-func (b *batch) putBackOrKeep(_ context.Context, f *moving) {
+func (b *batch) putBackOrKeep(ctx context.Context, f *moving, why string) error {
 	where, err := b.m.putBack(f.op)
+	if err == nil {
+		f.left = false
+		err = b.m.commitRestored(ctx, f.op, why, where) // the rename was a change, and the manifest may say released
+	}
 	if err != nil {
 		f.pending = true
-		f.result.Err = errors.Join(f.result.Err, fmt.Errorf("put back (tidemark recover will try again): %w", err))
-		return
+		return fmt.Errorf("put back (tidemark recover will try again): %w", err)
 	}
-	f.left = false
 	if where != f.op.Path {
-		f.result.Err = errors.Join(f.result.Err, fmt.Errorf("another file has its name now: it is kept as %s", where))
+		return fmt.Errorf("another file has its name now: it is kept as %s", where)
 	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -94,11 +95,12 @@ func (b *batch) copyHome(ctx context.Context, f *moving) (err error) {
 	if need := min(info.Allocated, info.Size); need > usage.Available {
 		return fmt.Errorf("%w: %d bytes are free on %s, %d are needed", ErrVolumeFull, usage.Available, m.opt.Volume, need)
 	}
+	f.left = true // also after an error: it may be there
 	to, err := m.staging.Create(fileName(op), 0o600)
 	if err != nil {
 		return volumeFull(err)
 	}
-	f.left, f.src = true, to
+	f.src = to
 	noCOW(to, op.Attributes.Flags)
 	hash, err := digest.Like(op.Digest)
 	if err != nil {
@@ -128,7 +130,7 @@ func (b *batch) dress(f *moving) error {
 	a := f.op.Attributes
 	a.Flags &= flagNoCOW // the others come last: an immutable file can't be renamed
 	f.missing = fsys.RestoreAttributes(f.src, a)
-	if errors.Is(f.missing, unix.ENOSPC) || errors.Is(f.missing, unix.EIO) || errors.Is(f.missing, unix.EDQUOT) {
+	if fails(f.missing) {
 		return volumeFull(f.missing)
 	}
 	if err := f.src.Sync(); err != nil {
@@ -141,6 +143,11 @@ func (b *batch) dress(f *moving) error {
 	op := f.op
 	op.Dev, op.Ino, op.Mtime, op.Ctime, op.Allocated = info.Dev, info.Ino, info.Mtime, info.Ctime, info.Allocated
 	return nil
+}
+
+// fails says that an error is of a filesystem in trouble, not of one that has no such attribute or does not allow it.
+func fails(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.ESTALE, unix.EROFS, unix.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
 }
 
 func volumeFull(err error) error {
@@ -159,8 +166,10 @@ func (m *Mover) vacant(f *moving, op *catalog.Operation) error {
 	if err != nil {
 		return err
 	}
-	if info.IsSymlink() && isLink(f.dir, f.name, m.target(op)) {
-		return nil
+	if info.IsSymlink() {
+		if ours, err := isLink(f.dir, f.name, m.target(op)); ours || err != nil {
+			return err
+		}
 	}
 	return skip("another file has its name now: move that away, then recall again")
 }
@@ -184,7 +193,12 @@ func (b *batch) takeHome(f *moving) error {
 		f.pending = !errors.Is(err, fs.ErrNotExist)
 		return err
 	}
-	if isLink(m.staging, id, m.target(op)) {
+	ours, err := isLink(m.staging, id, m.target(op))
+	if err != nil {
+		f.pending = true
+		return err
+	}
+	if ours {
 		return nil
 	}
 	// Somebody put a file there at this very instant. It gets its name back.
@@ -220,7 +234,7 @@ func (b *batch) commitRecalled(ctx context.Context) error {
 	}
 	for _, f := range files {
 		f.result.Bytes, f.result.Err = f.op.Size, f.missing
-		f.op.ID = 0
+		f.op.ID, f.done = 0, true
 	}
 	return nil
 }
@@ -241,13 +255,31 @@ func (b *batch) settleHome(files []*moving) error {
 		return err
 	}
 	for _, f := range files {
-		f.missing = errors.Join(f.missing, fsys.RestoreFlags(f.src, f.op.Attributes.Flags))
-		info, err := f.src.Stat()
-		if err != nil {
+		if err := restoreFlags(f); err != nil {
 			return err
 		}
-		f.op.Mtime, f.op.Ctime = info.Mtime, info.Ctime
 	}
+	return nil
+}
+
+// restoreFlags gives a file its flags, durably, and sees what it is then.
+func restoreFlags(f *moving) error {
+	before, err1 := f.src.Flags()
+	err := fsys.RestoreFlags(f.src, f.op.Attributes.Flags)
+	if fails(err) {
+		return err
+	}
+	f.missing = errors.Join(f.missing, err)
+	if after, err2 := f.src.Flags(); after != before || err1 != nil || err2 != nil || f.unsure {
+		if err := f.src.Sync(); err != nil {
+			return err
+		}
+	}
+	info, err := f.src.Stat()
+	if err != nil {
+		return err
+	}
+	f.op.Mtime, f.op.Ctime = info.Mtime, info.Ctime
 	return nil
 }
 

@@ -61,10 +61,7 @@ func (m *Mover) recoverOne(ctx context.Context, op *catalog.Operation) (string, 
 
 // discard removes a copy that was not complete, and ends the operation.
 func (m *Mover) discard(ctx context.Context, op *catalog.Operation, in fsys.Dir) (string, error) {
-	if err := removeIfThere(in, fileName(op)); err != nil {
-		return "", err
-	}
-	if err := in.Sync(); err != nil {
+	if err := m.discardName(op, in); err != nil {
 		return "", err
 	}
 	return "begun, nothing was moved: forgotten", m.opt.Catalog.Drop(ctx, []*catalog.Operation{op})
@@ -128,13 +125,13 @@ func (m *Mover) adopt(ctx context.Context, op *catalog.Operation, object fsys.Fi
 		}
 		record.Replaces = old.Object
 	}
-	if err := m.opt.Archive.Append(ctx, []archive.Record{record}); err != nil {
-		return "", err
-	}
-	if err := errors.Join(m.vault.SyncFS(), m.opt.Archive.Sync(ctx)); err != nil {
-		return "", err
-	}
 	if err := m.seal(object); err != nil {
+		return "", err
+	}
+	if err := m.vault.SyncFS(); err != nil {
+		return "", err
+	}
+	if err := m.write(ctx, record); err != nil {
 		return "", err
 	}
 	if op.Kind == catalog.Mend {
@@ -147,26 +144,36 @@ func (m *Mover) adopt(ctx context.Context, op *catalog.Operation, object fsys.Fi
 // recoverRelease reverts a release that was not committed.
 func (m *Mover) recoverRelease(ctx context.Context, op *catalog.Operation) (string, error) {
 	inTrash, err := m.trash.StatName(fileName(op))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "begun, nothing was moved: forgotten", m.drop(ctx, op)
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
-	case inTrash.IsSymlink(): // ours, prepared; or what a reverted exchange left
-		return m.discard(ctx, op, m.trash)
 	}
-	where, err := m.putBack(op)
-	if err != nil {
-		return "", err
+	theirs := err == nil
+	if theirs && inTrash.IsSymlink() { // ours, prepared, or what a reverted exchange left; or one that took the file's place
+		ours, err := isLink(m.trash, fileName(op), m.target(op))
+		if err != nil {
+			return "", err
+		}
+		theirs = !ours
+	}
+	where := op.Path
+	if theirs {
+		if where, err = m.putBack(op); err != nil {
+			return "", err
+		}
+	} else {
+		if err := m.discardName(op, m.trash); err != nil {
+			return "", err
+		}
+		info, err := m.infoAt(op.Path)
+		if err != nil {
+			return "", err
+		}
+		if info.Ino == op.Ino && info.Ctime == op.Ctime {
+			return "begun, nothing was moved: forgotten", m.drop(ctx, op)
+		}
 	}
 	// The manifest may say released already.
-	if err := m.opt.Archive.Append(ctx, []archive.Record{archive.Of(archive.KindRestore, op, m.opt.Now())}); err != nil {
-		return "", err
-	}
-	if err := m.opt.Archive.Sync(ctx); err != nil {
-		return "", err
-	}
-	return "the file is at home again: " + where, m.drop(ctx, op)
+	return "the file is at home again: " + where, m.commitRestored(ctx, op, "not released: interrupted", where)
 }
 
 func (m *Mover) drop(ctx context.Context, op *catalog.Operation) error {
@@ -181,7 +188,11 @@ func (m *Mover) recoverPurge(ctx context.Context, op *catalog.Operation) (string
 		if err := m.trash.Sync(); err != nil {
 			return "", err
 		}
-		if info := m.infoAt(op.Path); info.IsRegular() && info.Ino == op.Ino {
+		info, err := m.infoAt(op.Path)
+		if err != nil {
+			return "", err
+		}
+		if info.IsRegular() && info.Ino == op.Ino {
 			return "the file is at home again", m.commitRestored(ctx, op, "put back, finished after an interruption", op.Path)
 		}
 		return "released: its space was free already", m.opt.Catalog.CommitPurged(ctx, []*catalog.Operation{op})
@@ -189,11 +200,8 @@ func (m *Mover) recoverPurge(ctx context.Context, op *catalog.Operation) (string
 	if err != nil && !isSymlinkError(err) {
 		return "", err
 	}
-	if err != nil { // the link that putBack had exchanged for the file
-		if _, err := m.discardName(op, m.trash); err != nil {
-			return "", err
-		}
-		return "the file is at home again", m.commitRestored(ctx, op, "put back, finished after an interruption", op.Path)
+	if err != nil {
+		return m.finishPutBack(ctx, op)
 	}
 	result := Result{Path: op.Path}
 	b := &batch{m: m, homes: m.homes(), files: []*moving{{op: op, result: &result, src: f}}}
@@ -213,6 +221,24 @@ func (m *Mover) recoverPurge(ctx context.Context, op *catalog.Operation) (string
 	return "released: its space is free", result.Err
 }
 
+// finishPutBack ends a putBack after its exchange: in the trash is our link, or one that somebody had put in its place.
+func (m *Mover) finishPutBack(ctx context.Context, op *catalog.Operation) (string, error) {
+	ours, err := isLink(m.trash, fileName(op), m.target(op))
+	if err != nil {
+		return "", err
+	}
+	where := op.Path
+	if ours {
+		err = m.discardName(op, m.trash)
+	} else {
+		where, err = m.putBack(op)
+	}
+	if err != nil {
+		return "", err
+	}
+	return "the file is at home again: " + where, m.commitRestored(ctx, op, "put back, finished after an interruption", where)
+}
+
 // leaseInTrash takes the lease that died with the interrupted process. Whoever opened the file since shows by it, or by its times.
 func (b *batch) leaseInTrash(op *catalog.Operation) error {
 	f := b.files[0]
@@ -227,8 +253,9 @@ func (b *batch) leaseInTrash(op *catalog.Operation) error {
 	return b.stillLeased(f)
 }
 
-func (m *Mover) discardName(op *catalog.Operation, in fsys.Dir) (string, error) {
-	return "", errors.Join(removeIfThere(in, fileName(op)), in.Sync())
+// discardName removes an operation's file from a directory of ours, durably, also if it was removed before.
+func (m *Mover) discardName(op *catalog.Operation, in fsys.Dir) error {
+	return errors.Join(removeIfThere(in, fileName(op)), in.Sync())
 }
 
 // recoverRecall ends a recall whose copy was complete: forwards if it has its name, else backwards.
@@ -246,10 +273,13 @@ func (m *Mover) recoverRecall(ctx context.Context, op *catalog.Operation) (strin
 		there, err2 = dir.StatName(name)
 	}
 	home := err2 == nil && there.IsRegular() && there.Ino == op.Ino
+	ours, err3 := isLink(m.staging, id, m.target(op))
 	switch {
 	case err == nil && staged.IsRegular() && staged.Ino == op.Ino:
 		return m.discard(ctx, op, m.staging) // it never had its name
-	case err == nil && !isLink(m.staging, id, m.target(op)):
+	case err3 != nil:
+		return "", err3
+	case err == nil && !ours:
 		return m.giveBackTaken(ctx, op, dir, name, home)
 	case home:
 		return m.finishRecall(ctx, op, dir, name)
@@ -257,7 +287,7 @@ func (m *Mover) recoverRecall(ctx context.Context, op *catalog.Operation) (strin
 		return "", err2
 	}
 	// It had its name, and somebody moved or removed it since: it is theirs. The archive keeps its object.
-	if _, err := m.discardName(op, m.staging); err != nil {
+	if err := m.discardName(op, m.staging); err != nil {
 		return "", err
 	}
 	return "recalled, and moved or removed by somebody since: the archive keeps its object", m.drop(ctx, op)
@@ -294,7 +324,7 @@ func (m *Mover) finishRecall(ctx context.Context, op *catalog.Operation, dir fsy
 		return "", err
 	}
 	result := Result{Path: op.Path}
-	b := &batch{m: m, homes: m.homes(), files: []*moving{{op: op, result: &result, dir: dir, name: name, src: f}}}
+	b := &batch{m: m, homes: m.homes(), files: []*moving{{op: op, result: &result, dir: dir, name: name, src: f, unsure: true}}}
 	defer b.close()
 	if err := dir.Sync(); err != nil {
 		return "", err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +50,7 @@ func (m *Mover) Release(ctx context.Context, candidates []Candidate) (r *Release
 	}
 	r = &Releases{b: b}
 	if err := m.reachable(); err != nil {
+		b.stopped()
 		b.close()
 		return nil, results, err
 	}
@@ -169,7 +171,6 @@ func (b *batch) prepareLink(f *moving) error {
 
 // takeAway moves the files from their names to the trash, and commits it.
 func (b *batch) takeAway(ctx context.Context) error {
-	m := b.m
 	if err := b.each(ctx, func(f *moving) error { return b.exchange(ctx, f) }); err != nil {
 		return err
 	}
@@ -182,8 +183,7 @@ func (b *batch) takeAway(ctx context.Context) error {
 		err = b.record(ctx, archive.KindRelease, files)
 	}
 	if err == nil {
-		ops, reasons := b.activeOps()
-		err = m.opt.Catalog.CommitReleased(ctx, m.opt.Actor, m.opt.Now(), ops, reasons)
+		err = b.commitReleased(ctx)
 	}
 	if err == nil {
 		return nil
@@ -191,9 +191,36 @@ func (b *batch) takeAway(ctx context.Context) error {
 	// Back to where they were. What cannot go back stays in the journal.
 	for _, f := range files {
 		f.result.Err = fmt.Errorf("release: %w", err)
-		b.putBackOrKeep(ctx, f)
+		if !f.pending {
+			f.result.Err = errors.Join(f.result.Err, b.putBackOrKeep(ctx, f, "release: "+err.Error()))
+		}
 	}
 	return err
+}
+
+// commitReleased commits. An error may be about the answer alone: the journal says whether it happened. Where that can't be read
+// either, everything stays as it is for recovery.
+func (b *batch) commitReleased(ctx context.Context) error {
+	m := b.m
+	ops, reasons := b.activeOps()
+	err := m.opt.Catalog.CommitReleased(ctx, m.opt.Actor, m.opt.Now(), ops, reasons)
+	if err == nil {
+		return nil
+	}
+	journal, unread := m.opt.Catalog.Pending(ctx)
+	if unread != nil {
+		for _, f := range b.active() {
+			f.pending = true
+		}
+		return fmt.Errorf("commit (tidemark recover sees to it): %w", errors.Join(err, unread))
+	}
+	if !slices.ContainsFunc(journal, func(op catalog.Operation) bool { return op.ID == ops[0].ID && op.Phase == catalog.Purging }) {
+		return err
+	}
+	for _, op := range ops {
+		op.Phase = catalog.Purging
+	}
+	return nil
 }
 
 func (b *batch) syncTakenAway(files []*moving) error {
@@ -212,11 +239,15 @@ func (b *batch) syncTakenAway(files []*moving) error {
 
 // record writes durable records of files into the archive's manifest.
 func (b *batch) record(ctx context.Context, kind archive.Kind, files []*moving) error {
-	m := b.m
 	records := make([]archive.Record, len(files))
 	for i, f := range files {
-		records[i] = archive.Of(kind, f.op, m.opt.Now())
+		records[i] = archive.Of(kind, f.op, b.m.opt.Now())
 	}
+	return b.m.write(ctx, records...)
+}
+
+// write makes records durable.
+func (m *Mover) write(ctx context.Context, records ...archive.Record) error {
 	if err := m.opt.Archive.Append(ctx, records); err != nil {
 		return err
 	}
@@ -250,7 +281,9 @@ func (b *batch) exchange(ctx context.Context, f *moving) error {
 		f.left = true
 	}
 	if err := b.stillLeased(f); err != nil {
-		b.putBackOrKeep(ctx, f)
+		if kept := b.putBackOrKeep(ctx, f, err.Error()); kept != nil {
+			return fmt.Errorf("%v: %w", err, kept) // not as a skip
+		}
 		return err
 	}
 	return nil

@@ -116,6 +116,9 @@ func rules() []string {
 		`"a" in ["a"] and 3 in [3]`,
 		`size % (nlink - 1) == 0`,
 		`xattr("user.broken") == "x" or size > 0`,
+		`age > days(96) and not (age < days(100)) and age <= days(100) and age >= days(100)`,
+		`size < 7`, `size <= 7`, `size > 7`, `size >= 7`, `7 < size`, `7 <= size`, `7 > size`, `7 >= size`, `size == 7`, `size != 7`,
+		`nlink < size`, `nlink <= uid % 3`, `nlink > uid % 3`, `nlink >= gid`, `nlink == mode`, `nlink != mode`,
 		`(idle > days(1) ? mtime : atime) < date("2026-01-01")`,
 		`(size > 3 ? idle : age) > days(3) and (true ? 1 : 2) == 1 and (size > 3 ? 1.5 : 2.5) < 2 and (size > 3 ? "a" : "b") == "a"`,
 	}

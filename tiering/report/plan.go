@@ -163,3 +163,16 @@ func first(items []selection.Item, rows int) []selection.Item {
 	}
 	return items
 }
+
+// PlanLine says in one line what a policy would do.
+func PlanLine(p *selection.Plan) string {
+	size, _ := sums(p)
+	switch {
+	case !p.Triggered:
+		return fmt.Sprintf("policy %s would wait: %s (%s, %s, are eligible)", p.Policy, printable(p.Reason), Count(p.EligibleN, "file"), Bytes(p.Eligible))
+	case len(p.Files) == 0:
+		return fmt.Sprintf("policy %s would move nothing: no file of %s is eligible", p.Policy, printable(p.Volume))
+	}
+	return fmt.Sprintf("policy %s would move %s, %s, from %s to archive %s: %s used would become %s", p.Policy, Count(int64(len(p.Files)), "file"),
+		Bytes(size), printable(p.Volume), p.Archive, percent(p.UsedBefore), percent(p.UsedAfter))
+}

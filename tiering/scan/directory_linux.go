@@ -22,8 +22,8 @@ var errMoved = errors.New("another directory has taken its place")
 // openBelow opens a subdirectory: never through a symlink, never onto another mount.
 func openBelow(parent int, name []byte) (int, error) {
 	how := unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NOATIME,
-		Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC | unix.O_NOATIME,
+		Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS,
 	}
 	for {
 		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT2, uintptr(parent), uintptr(unsafe.Pointer(&name[0])), uintptr(unsafe.Pointer(&how)),

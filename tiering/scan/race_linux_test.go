@@ -63,6 +63,30 @@ func TestWalkWhileDirectoriesAreExchanged(t *testing.T) {
 	}
 }
 
+// TestWalkAfterDirectoriesBecameSymlinks has all but one become symlinks when they were listed and are not yet open.
+func TestWalkAfterDirectoriesBecameSymlinks(t *testing.T) {
+	root, outside := t.TempDir(), t.TempDir()
+	write(t, outside+"/secret", 1)
+	for i := range 10 {
+		write(t, fmt.Sprintf("%s/d%d/inside", root, i), 1)
+	}
+	var found []string
+	result, err := Walk(context.Background(), Options{Path: root, Now: now(), Workers: 1}, func(_ int, _ *Directory, files []policy.File) {
+		for i := range files {
+			found = append(found, strings.Clone(files[i].Name))
+		}
+		for i := 0; i < 10 && len(found) == 1; i++ {
+			dir := fmt.Sprintf("%s/d%d", root, i)
+			if err := errors.Join(os.RemoveAll(dir), os.Symlink(outside, dir)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err != nil || len(found) != 1 || found[0] != "inside" || result.Vanished < 9 || result.Errors != 0 {
+		t.Errorf("%v, %q, %+v", err, found, result)
+	}
+}
+
 // TestWalkWhileDirectoriesVanish removes what is being walked.
 func TestWalkWhileDirectoriesVanish(t *testing.T) {
 	root := mounttest.Mount(t, "-t", "tmpfs", "tmpfs")
@@ -235,15 +259,19 @@ func TestWalkAges(t *testing.T) {
 	if err := os.Link(root+"/6", root+"/6-again"); err != nil {
 		t.Fatal(err)
 	}
+	write(t, root+"/written-after-it-was-read", 1)
+	if err := os.Chtimes(root+"/written-after-it-was-read", daysBefore(1000), daysBefore(2)); err != nil {
+		t.Fatal(err)
+	}
 	s := walkTree(t, Options{Path: root})
 	got := ""
 	for i, b := range s.Ages() {
 		got += fmt.Sprintf("%s:%d/%d ", Buckets[i], b.Files, b.Bytes/4096)
 	}
-	if want := "1d:2/2 7d:1/1 30d:1/1 90d:0/0 180d:0/0 1y:0/0 2y:1/1 5y:0/0 older:2/1 future:1/1 "; got != want {
+	if want := "1d:2/2 7d:2/2 30d:1/1 90d:0/0 180d:0/0 1y:0/0 2y:1/1 5y:0/0 older:2/1 future:1/1 "; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if s.Allocated != 7*4096 || s.ByMtime[6].Files != 5 || !s.Trust.Atime || s.Trust.Within != 0 {
+	if s.Allocated != 8*4096 || s.ByMtime[6].Files != 5 || !s.Trust.Atime || s.Trust.Within != 0 {
 		t.Errorf("%+v", s.Result)
 	}
 	mounttest.Run(t, "mount", "-o", "remount,noatime", root)
@@ -255,6 +283,8 @@ func TestWalkAges(t *testing.T) {
 		t.Errorf("with relatime: %+v", s.Trust)
 	}
 }
+
+func daysBefore(days int) time.Time { return now().AddDate(0, 0, -days) }
 
 func TestAtimeTrust(t *testing.T) {
 	base := now().Unix()

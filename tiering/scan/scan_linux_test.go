@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ type seen struct {
 	failed []string
 }
 
-func walkTree(t testing.TB, opt Options) seen {
+func walkTree(t testing.TB, opt Options, visited ...func()) seen {
 	t.Helper()
 	var mu sync.Mutex
 	var s seen
@@ -37,6 +38,9 @@ func walkTree(t testing.TB, opt Options) seen {
 	result, err := Walk(context.Background(), opt, func(_ int, dir *Directory, files []policy.File) {
 		mu.Lock()
 		defer mu.Unlock()
+		for _, tell := range visited {
+			tell()
+		}
 		for i := range files {
 			path := strings.Clone(files[i].Path())
 			if want := string(appendPath(nil, dir)) + "/" + files[i].Name; path != want {
@@ -194,7 +198,16 @@ func TestWalkDeepWithFewDescriptors(t *testing.T) {
 	unix.Close(dir)
 	want := openDescriptors(t)
 	for _, workers := range []int{1, 3} {
-		s := walkTree(t, Options{Path: root, Workers: workers, OpenDirectories: 5})
+		var most atomic.Int64
+		s := walkTree(t, Options{Path: root, Workers: workers, OpenDirectories: 5}, func() {
+			if n := int64(openDescriptors(t)); n > most.Load() {
+				most.Store(n)
+			}
+		})
+		// Besides those counted, each worker may be on its way to another.
+		if most.Load() > int64(want+5+2*workers+1) {
+			t.Errorf("%d workers: %d descriptors were open, there were %d", workers, most.Load(), want)
+		}
 		if s.Files != 3*depth || s.Directories != 3*depth+1 || s.Errors != 0 {
 			t.Errorf("%d workers: %+v", workers, s.Result)
 		}
@@ -204,7 +217,7 @@ func TestWalkDeepWithFewDescriptors(t *testing.T) {
 	}
 }
 
-func openDescriptors(t *testing.T) int {
+func openDescriptors(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

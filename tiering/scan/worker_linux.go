@@ -187,20 +187,24 @@ func (k *worker) sub(name []byte) {
 	k.subs = append(k.subs, name...)
 }
 
-// file looks at one that was listed as a file, or as nobody knows what.
-func (k *worker) file(name []byte) {
-	const mask = unix.STATX_BASIC_STATS | unix.STATX_MNT_ID
+// stat fills in what is known of a name, which ends in a zero byte, in the directory that is open.
+func (k *worker) stat(name []byte) error {
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(k.fd), uintptr(unsafe.Pointer(&name[0])),
-			unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, mask, uintptr(unsafe.Pointer(&k.about)), 0)
-		if errno == unix.EINTR {
-			continue
+			unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, uintptr(unsafe.Pointer(&k.about)), 0)
+		if errno == 0 {
+			return nil
+		} else if errno != unix.EINTR {
+			return errno
 		}
-		if errno != 0 {
-			k.failed(k.dir, string(name[:len(name)-1]), fmt.Errorf("stat: %w", errno))
-			return
-		}
-		break
+	}
+}
+
+// file looks at one that was listed as a file, or as nobody knows what.
+func (k *worker) file(name []byte) {
+	if err := k.stat(name); err != nil {
+		k.failed(k.dir, string(name[:len(name)-1]), fmt.Errorf("stat: %w", err))
+		return
 	}
 	a := &k.about
 	switch kind := uint32(a.Mode) & fsys.TypeMask; {

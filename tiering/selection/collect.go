@@ -78,7 +78,7 @@ type row struct {
 // A mark has four bits for each of two verdicts.
 var _ [15 - policy.Recalled]struct{}
 
-// NewCollector collects for a policy, in an order, from a scan with so many workers. The judge's Moment says when now is; whether it is
+// NewCollector collects for a policy, in an order, from a scan with so many workers (scan.Options.Workers, which must be set). The judge's Moment says when now is; whether it is
 // by atime does not matter here.
 func NewCollector(judge *policy.Judge, order Order, workers int) *Collector {
 	c := &Collector{judge: judge, order: order, idle: judge.Rule.Uses("idle"), dirs: make([]node, 1)}

@@ -129,7 +129,7 @@ func (w *world) expected(judge *policy.Judge, order Order, atime bool) []*policy
 
 func TestSelectInOrder(t *testing.T) {
 	w := newWorld(2000, 1)
-	for _, where := range []string{`idle > days(60)`, `size > KiB(4) and idle > days(100)`, `age < days(100)`, `true`} {
+	for _, where := range []string{`idle > days(60)`, `size > KiB(4) and idle > days(100)`, `age < days(100)`, `idle < days(100)`, `true`} {
 		judge := judgeOf(t, where)
 		for _, order := range []Order{Coldest, Largest, Oldest} {
 			for _, atime := range []bool{false, true} {

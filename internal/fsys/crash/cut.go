@@ -14,13 +14,26 @@ import (
 func (f *FS) Cut(seed uint64, keep float64) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	next := f.cut(seed, keep)
+	f.dead = true
+	return next
+}
+
+// Survivors are the filesystems as Cut would return them at this very moment. The power stays on: one run of a program shows what
+// each of its steps would have left behind.
+func (f *FS) Survivors(seed uint64, keep float64) *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cut(seed, keep)
+}
+
+func (f *FS) cut(seed uint64, keep float64) *FS {
 	random := rand.New(rand.NewPCG(seed, 0))
 	next := &FS{clock: f.clock}
 	for _, m := range f.mounts {
 		next.mounts = append(next.mounts, m.cut(random, keep, next))
 	}
 	next.attach()
-	f.dead = true
 	return next
 }
 
