@@ -26,11 +26,8 @@ func (m *Mover) putBack(op *catalog.Operation) (where string, err error) {
 	if err == nil && !inTrash.IsSymlink() { // a link: the file is at home already
 		err = h.sameHands(dir, name, op, inTrash.UID)
 	}
-	if err != nil {
-		return "", fmt.Errorf("the file is kept as %s: %w", m.inTrash(op), err)
-	}
 	ours := false
-	if op.Leave == catalog.LeaveLink {
+	if err == nil && op.Leave == catalog.LeaveLink {
 		ours, err = isLink(dir, name, m.target(op))
 	}
 	if err == nil && ours {
