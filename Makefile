@@ -11,7 +11,8 @@ CC_FOUND    := $(shell command -v gcc || command -v cc || command -v clang)
 TEST_TIMEOUT ?= 12m
 FUZZTIME    ?= 30s
 # What make bench measures; one package alone: make bench BENCH=./planner/forecast
-BENCH       ?= ./cmd/tidemark ./internal/history ./planner/forecast ./tiering/policy ./tiering/scan ./tiering/selection
+BENCH       ?= ./cmd/tidemark ./internal/history ./planner/forecast ./tiering ./tiering/catalog ./tiering/digest ./tiering/policy \
+               ./tiering/scan ./tiering/selection
 
 .PHONY: help run demo build test crash check fmt vet staticcheck bench fuzz clean
 
@@ -41,7 +42,7 @@ endif
 
 crash: ## power cuts, kills and errors at every step of a move, in memory and on real filesystems, more of them than make test tries (TIDEMARK_CRASH=1; an hour)
 	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover
-	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run 'TestKilled|TestPowerCuts|Midway|TestRacing|TestNoAppend' ./tiering
+	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run 'TestKilled|TestPowerCuts|Midway|TestRacing|TestNoAppend|TestEverythingOfAFile' ./tiering
 
 check: fmt vet staticcheck test ## what must hold before a commit
 
@@ -55,7 +56,7 @@ staticcheck:
 	$(TOOL) staticcheck ./...
 
 bench: build ## speed and footprint, beside the tools people use today (docs/performance.md)
-	TIDEMARK_BIN=$(CURDIR)/bin/tidemark $(GO) test -run '^$$' -bench . -timeout 30m $(BENCH)
+	TIDEMARK_BIN=$(CURDIR)/bin/tidemark $(GO) test -run '^$$' -bench . -timeout 90m $(BENCH)
 
 fuzz: ## fuzz everything that parses, FUZZTIME each
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -2,7 +2,9 @@ package tiering
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -245,8 +247,13 @@ func (s *site) mustRun() Report {
 func TestEverythingOfAFileComesBack(t *testing.T) {
 	t.Run("ext4 to xfs", func(t *testing.T) {
 		t.Parallel()
-		hot := noatime(t, "ext4", 100, "-O", "ea_inode")
+		many, hotSize, coldSize := 100, int64(100), int64(320)
+		if everything() {
+			many, hotSize, coldSize = 20_000, 1000, 1600
+		}
+		hot := noatime(t, "ext4", hotSize, "-O", "ea_inode", "-N", "60000")
 		r := tree{t, hot}
+		r.many(many)
 		r.contents()
 		r.attributes()
 		r.others()
@@ -255,7 +262,7 @@ func TestEverythingOfAFileComesBack(t *testing.T) {
 		r.deep("d", "d", 1000, "a-thousand-levels-down") // the link would be longer than a block
 		r.deep(strings.Repeat("l", 250), strings.Repeat("m", 250), 17, "longer-than-a-path-may-be")
 		r.flags("i", "a")
-		fidelity(t, r, noatime(t, "xfs", 320), catalog.LeaveLink)
+		fidelity(t, r, noatime(t, "xfs", coldSize), catalog.LeaveLink)
 	})
 	t.Run("xfs to ext4", func(t *testing.T) { // where the attributes of a file must fit into a block
 		t.Parallel()
@@ -287,6 +294,33 @@ func TestEverythingOfAFileComesBack(t *testing.T) {
 		r.deep("d", "d", 1000, "a-thousand-levels-down")
 		fidelity(t, r, noatime(t, "tmpfs", 64), catalog.LeaveNothing)
 	})
+}
+
+// many are files as a department has them: small and large, of many owners, with every mode, some with extended attributes.
+func (r tree) many(files int) {
+	r.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range files {
+		name := fmt.Sprintf("many/%02d/%02d/file-%05d", i%13, i%31, i)
+		size := random.IntN(20_000)
+		if i%50 == 0 {
+			size = random.IntN(2_000_000)
+		}
+		content := make([]byte, size)
+		for j := range content {
+			content[j] = byte(random.Uint32())
+		}
+		path := r.file(name, string(content))
+		at := func(span int64) time.Time { return time.Unix(1e9+random.Int64N(span), random.Int64N(1e9)) }
+		errs := []error{os.Chown(path, random.IntN(5000), random.IntN(5000)), os.Chtimes(path, at(7e8), at(7e8))}
+		if i%7 == 0 {
+			errs = append(errs, unix.Setxattr(path, "user.comment", []byte(name), 0))
+		}
+		errs = append(errs, unix.Chmod(path, random.Uint32()&0o7777))
+		if err := errors.Join(errs...); err != nil {
+			r.Fatal(err)
+		}
+	}
 }
 
 // unmoved are files that are left alone where links are left, with why.

@@ -23,7 +23,18 @@ import (
 	"github.com/tidemark/tidemark/tiering/selection"
 )
 
-const benchFiles = 1_000_000
+// benchFiles is a million, or what TIDEMARK_BENCH_FILES says.
+func benchFiles(b *testing.B) int {
+	text := os.Getenv("TIDEMARK_BENCH_FILES")
+	if text == "" {
+		return 1_000_000
+	}
+	files, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return files
+}
 
 // BenchmarkScanMillion walks a million files, decides about each and keeps what is eligible, beside bfs: both as whole processes, in
 // alternation, five times each, the tree in the cache. TIDEMARK_BENCH_DIR is where the tree is made, once, and kept.
@@ -125,7 +136,8 @@ func benchTree(b *testing.B) string {
 	if base == "" {
 		base = b.TempDir()
 	}
-	tree := filepath.Join(base, "tidemark-scan-"+strconv.Itoa(benchFiles))
+	files := benchFiles(b)
+	tree := filepath.Join(base, "tidemark-scan-"+strconv.Itoa(files))
 	if _, err := os.Stat(tree + ".complete"); err == nil {
 		return tree
 	}
@@ -133,7 +145,7 @@ func benchTree(b *testing.B) string {
 	for maker := range 2 {
 		makers.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(maker), 1))
-			for d := maker; d < benchFiles/50; d += 2 {
+			for d := maker; d < files/50; d += 2 {
 				makeDirectory(b, random, fmt.Sprintf("%s/department-%d/camera-%03d/2025-%02d/%02d", tree, d%8, d/8%50, d/400%12+1, d/4800), d)
 			}
 		})
