@@ -55,7 +55,7 @@ func (e *Engine) Run(ctx context.Context, name string, opt RunOptions) (Report, 
 	if err != nil {
 		return Report{}, err
 	}
-	r := &runner{e: e, p: p, report: Report{Policy: name}, batchFiles: mostBatchFiles}
+	r := &runner{e: e, p: p, report: Report{Policy: name}, batchFiles: min(mostBatchFiles, descriptors()/(2*filesOpen*batchesAtOnce))}
 	err = r.run(ctx, opt)
 	return r.report, err
 }
@@ -205,6 +205,8 @@ const (
 	batchesAtOnce = 3
 	// Files in the trash hold a descriptor each until their purge.
 	mostInTrash = 8000
+	// filesOpen is how many descriptors a file of a batch has open: itself, its copy, its directory.
+	filesOpen = 3
 )
 
 // batches cuts a plan, in its order, into batches of at most so many files.
@@ -241,7 +243,7 @@ func (r *runner) moveAll(ctx context.Context, items []selection.Item) {
 // of them have come to an end, or to a safe point, when it returns.
 func (r *runner) moveSome(ctx context.Context, all [][]selection.Item) (begun int) {
 	work := make(chan []selection.Item)
-	trash := newTickets(mostInTrash)
+	trash := newTickets(max(r.batchFiles, min(mostInTrash, descriptors()/2)))
 	var movers, purges sync.WaitGroup
 	for range batchesAtOnce {
 		movers.Go(func() {

@@ -105,12 +105,15 @@ func (a *Archive) check(o catalog.Object, buf []byte, each func(n int) error) er
 	return a.checkImmutable(file, o)
 }
 
+// enodata is ENODATA, which package syscall does not have everywhere.
+const enodata = syscall.Errno(61)
+
 // euclean is EUCLEAN, by which a filesystem says that it found itself damaged; package syscall has it for Linux only.
 const euclean = syscall.Errno(117)
 
 // unreadable are the errors by which a medium fails, and those of a filesystem that finds itself damaged.
 func unreadable(err error) bool {
-	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENODATA) || errors.Is(err, syscall.EILSEQ) ||
+	return errors.Is(err, syscall.EIO) || errors.Is(err, enodata) || errors.Is(err, syscall.EILSEQ) ||
 		errors.Is(err, syscall.EBADMSG) || errors.Is(err, euclean)
 }
 

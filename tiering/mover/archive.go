@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/tiering/archive"
@@ -127,7 +126,7 @@ func (b *batch) copyToStaging(ctx context.Context, f *moving, room *int64) (err 
 
 // full tells a full archive apart.
 func full(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("%w: %w", ErrArchiveFull, err)
 	}
 	return err
@@ -279,7 +278,7 @@ func (b *batch) publishAs(ctx context.Context, f *moving) (taken bool, err error
 // moveNew renames without replacing. Where the filesystem knows no such rename a second name is made and the first removed.
 func moveNew(from fsys.Dir, name string, to fsys.Dir, newName string) error {
 	err := from.Rename(name, to, newName, fsys.NoReplace)
-	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, fsys.ErrUnsupported) {
+	if !errors.Is(err, syscall.EINVAL) && !errors.Is(err, fsys.ErrUnsupported) {
 		return err
 	}
 	if err := from.Link(name, to, newName); err != nil {

@@ -3,8 +3,7 @@ package mover
 import (
 	"errors"
 	"io/fs"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/tiering/catalog"
@@ -45,11 +44,13 @@ func missing(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return skip("gone since the scan")
-	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
+	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR):
 		return skip("the path leads through a symlink now: not followed")
-	case errors.Is(err, unix.EXDEV):
+	case errors.Is(err, syscall.EXDEV):
 		return skip("the path leads to another mount now: not followed")
-	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
+	case errors.Is(err, syscall.EAGAIN):
+		return skip("in use: another process has a lease on it")
+	case errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENODEV):
 		return skip("no regular file now")
 	}
 	return err
@@ -94,9 +95,9 @@ func movable(f fsys.File) error {
 func noWriter(f fsys.File) error {
 	err := f.SetLease(fsys.LeaseRead)
 	switch {
-	case errors.Is(err, unix.EAGAIN):
+	case errors.Is(err, syscall.EAGAIN):
 		return skip("open for writing")
-	case errors.Is(err, fsys.ErrUnsupported), errors.Is(err, unix.EINVAL):
+	case errors.Is(err, fsys.ErrUnsupported), errors.Is(err, syscall.EINVAL):
 		return nil
 	case err != nil:
 		return err
@@ -123,4 +124,4 @@ func stillThere(f fsys.File, dir fsys.Dir, name string, op *catalog.Operation) e
 	return unchanged(named, op)
 }
 
-func isSymlinkError(err error) bool { return errors.Is(err, unix.ELOOP) }
+func isSymlinkError(err error) bool { return errors.Is(err, syscall.ELOOP) }

@@ -18,13 +18,12 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/tiering/archive"
@@ -220,7 +219,7 @@ func ownDir(parent fsys.Dir, name string) (fsys.Dir, error) {
 		return nil, err
 	}
 	info, err := dir.Stat()
-	if err == nil && (info.UID != uint32(unix.Geteuid()) || info.Permissions()&0o077 != 0) {
+	if err == nil && (info.UID != uint32(os.Geteuid()) || info.Permissions()&0o077 != 0) {
 		err = fmt.Errorf("%s belongs to uid %d with mode %04o: it must be this user's alone (0700); look what it is, and move it away",
 			name, info.UID, info.Permissions())
 	}

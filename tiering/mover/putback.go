@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/tiering/catalog"
@@ -49,7 +48,7 @@ func (m *Mover) inTrash(op *catalog.Operation) string {
 // isLink says whether a name is a link to target. Another file, or none, is no error.
 func isLink(dir fsys.Dir, name, target string) (bool, error) {
 	got, err := dir.ReadLink(name)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EINVAL) {
 		return false, nil
 	}
 	return err == nil && got == target, err

@@ -7,9 +7,8 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tidemark/tidemark/internal/fsys"
 	"github.com/tidemark/tidemark/tiering/archive"
@@ -129,9 +128,9 @@ func (b *batch) lease(ctx context.Context, f *moving) (err error) {
 func takeWriteLease(f fsys.File) error {
 	err := f.SetLease(fsys.LeaseWrite)
 	switch {
-	case errors.Is(err, unix.EAGAIN):
-		return skip("open")
-	case errors.Is(err, fsys.ErrUnsupported), errors.Is(err, unix.EINVAL):
+	case errors.Is(err, syscall.EAGAIN):
+		return skip("in use: somebody has it open")
+	case errors.Is(err, fsys.ErrUnsupported), errors.Is(err, syscall.EINVAL):
 		return skip("its filesystem has no leases, so that a writer can't be told: not released")
 	}
 	return err
@@ -153,7 +152,7 @@ func (b *batch) prepareLink(f *moving) error {
 	}
 	f.left = true // also after an error: it may be there
 	if err := m.trash.Symlink(target, name); err != nil {
-		if errors.Is(err, unix.ENAMETOOLONG) {
+		if errors.Is(err, syscall.ENAMETOOLONG) {
 			return skip("a link to the archive would be too long for this filesystem: not released")
 		}
 		return err
@@ -267,9 +266,9 @@ func (b *batch) exchange(ctx context.Context, f *moving) error {
 		err = f.dir.Rename(f.name, m.trash, name, fsys.NoReplace)
 	}
 	switch {
-	case errors.Is(err, unix.EXDEV):
+	case errors.Is(err, syscall.EXDEV):
 		return skip("on another filesystem than the volume's trash (a subvolume or mount of its own): give it a policy of its own")
-	case errors.Is(err, unix.EINVAL), errors.Is(err, fsys.ErrUnsupported):
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, fsys.ErrUnsupported):
 		return skip("its filesystem can't exchange names: not released")
 	case errors.Is(err, fs.ErrNotExist):
 		return missing(err)
