@@ -158,18 +158,24 @@ func (m machine) systemctl(t *testing.T, ok bool, args ...string) string {
 	return string(out)
 }
 
-// mountLater mounts a filesystem at /srv/later, as an administrator would while the service runs.
-func (m machine) mountLater(t *testing.T) {
+// mountAt mounts a new ext4 filesystem of so many MiB, as an administrator would while the machine runs.
+func (m machine) mountAt(t *testing.T, dir string, sizeMiB int64) {
 	t.Helper()
-	image, err := os.ReadFile(mounttest.Image(t, "ext4", 8))
+	image, err := os.ReadFile(mounttest.Image(t, "ext4", sizeMiB))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.write(t, "/srv/later.img", string(image), 0o600)
-	if err := os.Mkdir(m.path("/srv/later"), 0o755); err != nil {
+	m.write(t, dir+".img", string(image), 0o600)
+	if err := os.Mkdir(m.path(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mounttest.Run(t, "nsenter", "--target", strconv.Itoa(m.pid), "--mount", "mount", "-o", "loop", "/srv/later.img", "/srv/later")
+	m.run(t, "mount", "-o", "loop", dir+".img", dir)
+}
+
+// run runs a program in the machine.
+func (m machine) run(t *testing.T, args ...string) string {
+	t.Helper()
+	return mounttest.Run(t, "nsenter", append([]string{"--target", strconv.Itoa(m.pid), "--mount"}, args...)...)
 }
 
 func (m machine) logs() string {
@@ -260,7 +266,7 @@ func (m machine) shipWhileOneHangs(t *testing.T, written chan string) {
 	var lines string
 	for ; !strings.Contains(lines, "disk,"); lines = receive(t, written, m) {
 	}
-	m.mountLater(t)
+	m.mountAt(t, "/srv/later", 8)
 	for later := ""; !strings.Contains(later, "mode=rw,path=/srv/later "); later = receive(t, written, m) {
 	}
 	m.systemctl(t, true, "stop", "tidemark-agent.service")
