@@ -115,7 +115,7 @@ func (e *Engine) recallable(ctx context.Context, p string, seen map[int64]bool, 
 // linked is the object that a link at a path leads to. Anybody can make a link to anything: only one that belongs to the file's owner, as
 // a release leaves it, or to root says where the file is to go.
 func (e *Engine) linked(ctx context.Context, p string) (catalog.Object, bool, error) {
-	dir, err := e.opt.FS.OpenRoot(filepath.Dir(p))
+	dir, err := e.parentOf(p)
 	if err != nil {
 		return catalog.Object{}, false, nil // not at home: the catalog may know it
 	}
@@ -143,6 +143,26 @@ func (e *Engine) linked(ctx context.Context, p string) (catalog.Object, bool, er
 		}
 	}
 	return catalog.Object{}, false, nil
+}
+
+// parentOf opens the directory of a path. On a policy's volume it follows nothing: a user may have exchanged a directory for a symlink.
+func (e *Engine) parentOf(p string) (fsys.Dir, error) {
+	for _, of := range e.opt.Policies {
+		if !within(p, of.Volume) || p == of.Volume {
+			continue
+		}
+		volume, err := e.opt.FS.OpenRoot(of.Volume)
+		if err != nil {
+			return nil, err
+		}
+		defer volume.Close()
+		rel, err := filepath.Rel(of.Volume, filepath.Dir(p))
+		if err != nil {
+			return nil, err
+		}
+		return volume.OpenDir(rel)
+	}
+	return e.opt.FS.OpenRoot(filepath.Dir(p))
 }
 
 // recallGroup brings back what one archive has of one volume.
