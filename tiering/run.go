@@ -262,9 +262,6 @@ func (r *runner) moveSome(ctx context.Context, all [][]selection.Item) (begun in
 	close(work)
 	movers.Wait()
 	purges.Wait()
-	if r.report.FilesArchived > 0 {
-		r.note(r.mover.Settled())
-	}
 	return begun
 }
 

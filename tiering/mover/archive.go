@@ -358,9 +358,6 @@ func (m *Mover) Narrow(ctx context.Context) error {
 	return a.Sync(ctx)
 }
 
-// Settled makes everything durable that was set after the last sync: the immutable flags of the last objects.
-func (m *Mover) Settled() error { return m.vault.SyncFS() }
-
 // homeAttributes are those of a directory at home, on the volume or above it.
 func (m *Mover) homeAttributes(dir string) (fsys.Attributes, error) {
 	var d fsys.Dir
