@@ -66,7 +66,7 @@ type runner struct {
 	p       Policy
 	archive *archive.Archive
 	mover   *mover.Mover
-	run_    catalog.Run
+	record  catalog.Run
 	// onlyArchive leaves the files at home.
 	onlyArchive bool
 	batchFiles  int
@@ -144,12 +144,12 @@ func (e *Engine) planFor(ctx context.Context, p Policy, opt RunOptions) (*select
 // execute moves what the plan says, batch by batch.
 func (r *runner) execute(ctx context.Context, plan *selection.Plan) error {
 	e := r.e
-	r.run_ = catalog.Run{Policy: r.p.Name, Started: e.opt.Now(), Triggered: plan.Reason}
-	if err := e.opt.Catalog.BeginRun(ctx, &r.run_); err != nil {
+	r.record = catalog.Run{Policy: r.p.Name, Started: e.opt.Now(), Triggered: plan.Reason}
+	if err := e.opt.Catalog.BeginRun(ctx, &r.record); err != nil {
 		return err
 	}
-	r.report.Run = r.run_.ID
-	r.mover.SetRun(r.run_.ID)
+	r.report.Run = r.record.ID
+	r.mover.SetRun(r.record.ID)
 	before, err := r.used()
 	r.note(errors.Join(err, r.mover.Narrow(ctx)))
 	var bytes int64
@@ -177,13 +177,13 @@ func (r *runner) end(ctx context.Context, plan *selection.Plan, before fsys.Usag
 	r.report.Insufficient = r.p.StopBelow > 0 && plan.Needed > 0 && after.Used() >= r.p.StopBelow
 	freed := after.Available - before.Available
 	r.report.Kept = r.report.BytesReleased > 64<<20 && freed < r.report.BytesReleased/2
-	r.run_.Ended, r.run_.Insufficient = e.opt.Now(), r.report.Insufficient
-	r.run_.Failed, r.run_.Skipped = int64(len(r.report.Failed)), int64(len(r.report.Skipped))
+	r.record.Ended, r.record.Insufficient = e.opt.Now(), r.report.Insufficient
+	r.record.Failed, r.record.Skipped = int64(len(r.report.Failed)), int64(len(r.report.Skipped))
 	if r.failed != nil {
-		r.run_.Error = r.failed.Error()
+		r.record.Error = r.failed.Error()
 	}
-	err = e.opt.Catalog.UpdateRun(ctx, &r.run_)
-	return errors.Join(err, e.recordRun(ctx, r.report.Plan, r.run_))
+	err = e.opt.Catalog.UpdateRun(ctx, &r.record)
+	return errors.Join(err, e.recordRun(ctx, r.report.Plan, r.record))
 }
 
 func byPath(a, b Trouble) int { return strings.Compare(a.Path, b.Path) }
@@ -291,7 +291,7 @@ func (r *runner) giveWay(ctx context.Context) error {
 		m, err := r.e.moverFor(r.p.Volume, r.archive, r.moverOptions)
 		if err == nil {
 			r.mover = m
-			r.mover.SetRun(r.run_.ID)
+			r.mover.SetRun(r.record.ID)
 			return nil
 		}
 		if !errors.Is(err, fsys.ErrLocked) {

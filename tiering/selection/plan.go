@@ -1,3 +1,5 @@
+// Package selection chooses which files a run moves: it keeps the candidates of a scan, a few bytes each, takes them in the policy's order until the
+// volume is as empty as it should be, and writes what was chosen as a plan. It says too when a policy is triggered. It changes nothing.
 package selection
 
 import (
