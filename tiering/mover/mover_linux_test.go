@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tidemark/tidemark/internal/fsys"
+	"github.com/tidemark/tidemark/internal/fsys/fault"
 	"github.com/tidemark/tidemark/internal/mounttest"
 	"github.com/tidemark/tidemark/tiering/archive"
 	"github.com/tidemark/tidemark/tiering/catalog"
@@ -194,4 +196,59 @@ func describe(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(st.Mode, st.Uid, st.Gid, st.Size, st.Mtim, sum(t, path))
+}
+
+// A medium that gives back other bytes than it was given must not cost the file: the copy is thrown away, the file stays.
+func TestCopyThatReadsBackWrong(t *testing.T) {
+	mounttest.RequireRoot(t)
+	volume, vault := mounttest.Mount(t, mounttest.Image(t, "ext4", 16)), mounttest.Mount(t, mounttest.Image(t, "ext4", 16))
+	p := newPlace(t, volume, vault)
+	staging := filepath.Join(vault, ".tidemark", "staging")
+	spoiled := 0
+	filesystem := fault.New(fsys.Host{}, fault.Plan{After: func(c fault.Call, err error) {
+		if c.Op != "Sync" && c.Op != "SyncFS" {
+			return
+		}
+		copies, _ := filepath.Glob(filepath.Join(staging, "*"))
+		for _, name := range copies {
+			if f, err := os.OpenFile(name, os.O_WRONLY, 0); err == nil {
+				f.WriteAt([]byte("X"), 3)
+				f.Sync()
+				f.Close()
+				spoiled++
+			}
+		}
+	}})
+	a, err := archive.Open(filesystem, vault, "vault")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	m, err := mover.New(mover.Options{
+		FS: filesystem, Catalog: p.catalog, Archive: a, Host: "h", Volume: volume, Policy: "cold", Leave: catalog.LeaveLink, Now: time.Now,
+		Sleep: func(context.Context, time.Duration) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	path := filepath.Join(volume, "file")
+	if err := os.WriteFile(path, []byte("what it was"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	results, err := m.Archive(t.Context(), []selection.Item{p.item("file")})
+	if err != nil || spoiled == 0 {
+		t.Fatalf("%v; %d copies were spoiled", err, spoiled)
+	}
+	if results[0].Err == nil || !strings.Contains(results[0].Err.Error(), "reads back as") {
+		t.Errorf("%+v", results[0])
+	}
+	if o, ok, err := p.catalog.Object(t.Context(), "h", path); ok || err != nil {
+		t.Errorf("the catalog has %+v, %v", o, err)
+	}
+	left, _ := filepath.Glob(filepath.Join(staging, "*"))
+	ops, err := p.catalog.Pending(t.Context())
+	if text, _ := os.ReadFile(path); string(text) != "what it was" || len(left)+len(ops) != 0 || err != nil {
+		t.Errorf("%q, %v in staging, %v pending, %v", text, left, ops, err)
+	}
 }
