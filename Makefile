@@ -43,6 +43,7 @@ endif
 crash: ## power cuts, kills and errors at every step of a move, in memory and on real filesystems, more of them than make test tries (TIDEMARK_CRASH=1; an hour)
 	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover
 	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run 'TestKilled|TestPowerCuts|Midway|TestRacing|TestNoAppend|TestEverythingOfAFile' ./tiering
+	TIDEMARK_CRASH=1 $(GO) test -timeout 6h -v -run TestKilledAtSystemCalls ./cmd/tidemark
 
 check: fmt vet staticcheck test ## what must hold before a commit
 
