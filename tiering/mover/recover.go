@@ -16,7 +16,7 @@ import (
 type Recovered struct {
 	Operation catalog.Operation
 	Outcome   string // in words
-	Err       error  // it stays in the journal
+	Err       error  `json:"-"` // it stays in the journal
 }
 
 // Recover finishes or reverts every interrupted operation of this volume and this archive. It goes by the journal alone, and running
