@@ -278,7 +278,10 @@ func restoreFlags(f *moving) error {
 	if err != nil {
 		return err
 	}
-	f.op.Mtime, f.op.Ctime = info.Mtime, info.Ctime
+	f.op.Ctime = info.Ctime
+	if info.Size != f.op.Size || info.Mtime != f.op.Mtime {
+		f.op.Ctime = fsys.Time{} // somebody wrote to it since it has its name: no object equals it, it will be archived anew
+	}
 	return nil
 }
 
