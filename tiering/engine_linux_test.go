@@ -142,3 +142,46 @@ func TestRunThenRecall(t *testing.T) {
 		t.Fatalf("a week later: %v %+v", err, report)
 	}
 }
+
+// A directory that was moved away, and a new one with the same names at its old path, go in one run: none stops the other, and in the
+// end each file has its own object.
+func TestMovedAwayAndMadeAnew(t *testing.T) {
+	s := newSite(t, `size >= 5`, nil)
+	for i := range 10 {
+		s.write(fmt.Sprintf("tree/a/file%d", i), fmt.Sprintf("content %d", i))
+	}
+	e := New(s.options)
+	run := func(archived, released int64) {
+		t.Helper()
+		report, err := e.Run(t.Context(), "cold", RunOptions{})
+		if err != nil || report.FilesArchived != archived || report.FilesReleased != released || len(report.Failed) > 0 {
+			t.Errorf("%v %+v", err, report)
+		}
+	}
+	run(10, 10)
+	if _, err := e.Recall(t.Context(), []string{s.hot}); err != nil {
+		t.Fatal(err)
+	}
+	s.options.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) } // recalled files are left alone until then
+	e = New(s.options)
+	if err := os.Rename(filepath.Join(s.hot, "tree/a"), filepath.Join(s.hot, "tree/b")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		s.write(fmt.Sprintf("tree/a/file%d", i), fmt.Sprintf("another content %d", i))
+	}
+	run(5, 10)
+	run(5, 5)
+	for i := range 10 {
+		want := map[string]string{"b": fmt.Sprintf("content %d", i), "a": fmt.Sprintf("another content %d", i)}
+		if i >= 5 {
+			delete(want, "a")
+		}
+		for dir, want := range want {
+			path := filepath.Join(s.hot, "tree", dir, fmt.Sprint("file", i))
+			if got, err := os.ReadFile(path); err != nil || string(got) != want {
+				t.Errorf("%s is %q, %v", path, got, err)
+			}
+		}
+	}
+}

@@ -337,16 +337,34 @@ func (r *runner) moveBatch(ctx context.Context, items []selection.Item, trash *t
 }
 
 // archiveBatch archives what is not archived yet, and says what can be released.
-func (r *runner) archiveBatch(ctx context.Context, items []selection.Item) ([]mover.Candidate, error) {
-	var fresh []selection.Item
-	var candidates []mover.Candidate
+func (r *runner) archiveBatch(ctx context.Context, items []selection.Item) (candidates []mover.Candidate, err error) {
+	var fresh, known []selection.Item
 	reasons := make(map[string]string, len(items))
 	for _, it := range items {
 		reasons[it.Path] = it.Reason
-		if !it.Archived {
+		if it.Archived {
+			known = append(known, it)
+		} else {
 			fresh = append(fresh, it)
-			continue
 		}
+	}
+	if len(fresh) > 0 {
+		var results []mover.Result
+		results, err = r.mover.Archive(ctx, fresh)
+		for _, res := range results {
+			switch {
+			case res.Done() && res.Object.ID != 0:
+				r.archived(res)
+				candidates = append(candidates, mover.Candidate{Path: res.Path, Object: res.Object, Reason: reasons[res.Path]})
+			case !res.Done() && !res.Stopped:
+				r.trouble(res)
+			}
+		}
+		if err != nil {
+			return candidates, err
+		}
+	}
+	for _, it := range known { // looked at now: what was archived just now may have taken the place of their objects
 		o, ok, err := r.e.archivedCopy(ctx, it)
 		if err != nil {
 			return nil, err
@@ -357,19 +375,6 @@ func (r *runner) archiveBatch(ctx context.Context, items []selection.Item) ([]mo
 		}
 		r.e.progress.bytes(2 * it.Size)
 		candidates = append(candidates, mover.Candidate{Path: it.Path, Object: o, Reason: it.Reason})
-	}
-	if len(fresh) == 0 {
-		return candidates, nil
-	}
-	results, err := r.mover.Archive(ctx, fresh)
-	for _, res := range results {
-		switch {
-		case res.Done() && res.Object.ID != 0:
-			r.archived(res)
-			candidates = append(candidates, mover.Candidate{Path: res.Path, Object: res.Object, Reason: reasons[res.Path]})
-		case !res.Done() && !res.Stopped:
-			r.trouble(res)
-		}
 	}
 	return candidates, err
 }

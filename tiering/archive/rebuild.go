@@ -233,8 +233,15 @@ func (r *rebuild) mend(record Record) {
 	}
 }
 
-// change is what happens to an object that is there.
+// change is what happens to an object that is there. One that was superseded meanwhile stays so, whatever becomes of its file.
 func (o *rebuilt) change(record Record) {
+	if o.State == catalog.Superseded {
+		defer func() {
+			if o.State != catalog.Disposed {
+				o.State = catalog.Superseded
+			}
+		}()
+	}
 	switch record.Kind {
 	case KindRelease:
 		o.before.at, o.before.leave = o.ReleasedAt, o.Leave

@@ -137,6 +137,15 @@ func history(s *story) []catalog.Object {
 	record := s.release(&undone, catalog.LeaveLink)
 	record.Kind = archive.KindRestore
 	s.append(record)
+	moved := s.archive("alpha", "/srv/moved", 1, "10") // away, and another file took its name, while it was being released
+	away := moved
+	record = s.release(&away, catalog.LeaveLink)
+	taken := s.archive("alpha", "/srv/moved", 2, "10 other")
+	record.Kind = archive.KindRestore
+	s.append(record)
+	later := moved
+	s.release(&later, catalog.LeaveLink)
+	moved.State, moved.Leave, moved.ReleasedAt = catalog.Superseded, later.Leave, later.ReleasedAt
 	bad := s.archive("alpha", "/srv/bad", 1, "7")
 	mended := s.file("alpha", "/srv/bad", 2, "7 right")
 	record = archive.Of(archive.KindMend, s.next(mended), s.at)
@@ -149,7 +158,7 @@ func history(s *story) []catalog.Object {
 	s.append(archive.Of(archive.KindDispose, s.next(disposed), s.at))
 	disposed.State = catalog.Disposed
 	other := s.archive("beta", "/srv/archived", 1, "9")
-	return []catalog.Object{archived, bad, mended, old, changed, disposed, recalled, released, again, gone, restored, other}
+	return []catalog.Object{archived, bad, mended, old, changed, disposed, moved, taken, recalled, released, again, gone, restored, other}
 }
 
 func TestRebuildIsWhatWasRecorded(t *testing.T) {
@@ -158,7 +167,7 @@ func TestRebuildIsWhatWasRecorded(t *testing.T) {
 	s.want(rebuilt{objects: objects, last: s.op})
 	var calls int
 	_, _, _, _, err := s.a.Rebuild(t.Context(), func(records, files int64) {
-		if calls++; records < s.op || files != 11 {
+		if calls++; records < s.op || files != 13 {
 			t.Errorf("progress tells %d records and %d files", records, files)
 		}
 	})

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/fsys"
@@ -68,7 +69,7 @@ func (t *transaction) supersedeBefore(id int64) error {
 	return err
 }
 
-// CommitReleased lets archived objects be released. Their operations, in phase Intent, come to Purging and stay until the trash is
+// CommitReleased lets archived objects be released; a RefusedError names the operations whose objects are not. Their operations, in phase Intent, come to Purging and stay until the trash is
 // empty. Allocated must be what the release will free.
 func (c *Catalog) CommitReleased(ctx context.Context, by Actor, now time.Time, ops []*Operation, reasons []string) error {
 	if err := oneEach(ops, reasons); err != nil || len(ops) == 0 {
@@ -78,18 +79,22 @@ func (c *Catalog) CommitReleased(ctx context.Context, by Actor, now time.Time, o
 		if err := t.advance(ops, Release, Intent, Purging); err != nil {
 			return err
 		}
+		var n int
+		err := t.row("SELECT count(*) FROM object WHERE id IN (SELECT value FROM json_each(?)) AND state = 1", []any{list(objectIDs(ops))}, &n)
+		if err != nil {
+			return err
+		}
+		if n != len(ops) {
+			return t.notAs(ops, Archived)
+		}
 		for leave, some := range byLeave(ops) {
 			code, err := packLeave(leave)
 			if err != nil {
 				return err
 			}
-			n, err := t.exec("UPDATE OR FAIL object SET state = 2, leave = ?, released_at = ? WHERE id IN (SELECT value FROM json_each(?)) AND state = 1",
-				code, packTime(now), list(objectIDs(some)))
-			if err != nil {
+			if _, err := t.exec("UPDATE OR FAIL object SET state = 2, leave = ?, released_at = ? WHERE id IN (SELECT value FROM json_each(?))",
+				code, packTime(now), list(objectIDs(some))); err != nil {
 				return err
-			}
-			if n != int64(len(some)) {
-				return t.notAs(some, Archived)
 			}
 		}
 		records := make([]AuditRecord, len(ops))
@@ -123,22 +128,43 @@ func objectIDs(ops []*Operation) []int64 {
 	return ids
 }
 
-// notAs says which operation's object is not in the state that it must be in.
-func (t *transaction) notAs(ops []*Operation, want State) error {
-	seen := map[int64]bool{}
+// RefusedError names operations that can't be committed because of their objects. It is an ErrState.
+type RefusedError struct {
+	Operations []int64
+	why        string
+}
+
+func (e *RefusedError) Error() string { return e.why }
+
+func (e *RefusedError) Unwrap() error { return ErrState }
+
+// notAs says which operations' objects are not in one of the states that they must be in.
+func (t *transaction) notAs(ops []*Operation, want ...State) error {
+	refused, seen := &RefusedError{}, map[int64]bool{}
+	refuse := func(op *Operation, why string) {
+		if len(refused.Operations) == 0 {
+			refused.why = fmt.Sprintf("operation %d, %s %q: %v: %s", op.ID, op.Kind, op.Path, ErrState, why)
+		}
+		refused.Operations = append(refused.Operations, op.ID)
+	}
 	for _, op := range ops {
-		objects, err := readObjects(t.rows, "WHERE id = ?", []any{op.ObjectID})
+		o, ok, err := one(readObjects(t.rows, "WHERE id = ?", []any{op.ObjectID}))
 		switch {
 		case err != nil:
 			return err
-		case len(objects) == 0:
-			return fmt.Errorf("operation %d, %s %q: %w: there is no object %d", op.ID, op.Kind, op.Path, ErrState, op.ObjectID)
+		case !ok:
+			refuse(op, fmt.Sprintf("there is no object %d", op.ObjectID))
 		case seen[op.ObjectID]:
-			return fmt.Errorf("operation %d, %s %q: %w: another operation is for the same object", op.ID, op.Kind, op.Path, ErrState)
+			refuse(op, "another operation is for the same object")
+		case !slices.Contains(want, o.State):
+			refuse(op, fmt.Sprintf("its object is %s, not %s", o.State, want[0]))
 		}
 		seen[op.ObjectID] = true
 	}
-	return fmt.Errorf("some of %d operations from %d on: %w: not all their objects are %s", len(ops), ops[0].ID, ErrState, want)
+	if n := len(refused.Operations); n > 1 {
+		refused.why += fmt.Sprintf(" (and %d more)", n-1)
+	}
+	return refused
 }
 
 func auditOfOperation(by Actor, now time.Time, action string, op *Operation, reason string) AuditRecord {
@@ -159,7 +185,7 @@ func (c *Catalog) CommitPurged(ctx context.Context, ops []*Operation) error {
 }
 
 // CommitRestored ends a release that was undone, in the phase that the operation says: before it was committed (Intent) or after
-// (Purging). The file is at home again, its object archived. home is the file as it is now if it is still what the object has: to move
+// (Purging). The file is at home again, its object archived (or superseded, if it was so meanwhile). home is the file as it is now if it is still what the object has: to move
 // it there and back was a change. The zero Info says that it changed.
 func (c *Catalog) CommitRestored(ctx context.Context, by Actor, now time.Time, op *Operation, reason string, home fsys.Info) error {
 	ops := []*Operation{op}
@@ -171,12 +197,13 @@ func (c *Catalog) CommitRestored(ctx context.Context, by Actor, now time.Time, o
 		if err := t.end(ops, Release, op.Phase); err != nil {
 			return err
 		}
-		n, err := t.exec("UPDATE OR FAIL object SET state = 1 WHERE id = ? AND state = ?", op.ObjectID, state)
+		// Superseded it stays: something else was archived at its path meanwhile.
+		n, err := t.exec("UPDATE OR FAIL object SET state = iif(state = 3, 3, 1) WHERE id = ? AND state IN (?, 3)", op.ObjectID, state)
 		if err != nil {
 			return err
 		}
 		if n != 1 {
-			return t.notAs(ops, was)
+			return t.notAs(ops, was, Superseded)
 		}
 		if home.Ino != 0 || home.Dev != 0 {
 			if err := t.setHome(op.ObjectID, home.Dev, home.Ino, home.Mtime, home.Ctime); err != nil {
@@ -208,7 +235,7 @@ func (c *Catalog) CommitRecalled(ctx context.Context, by Actor, now time.Time, o
 			return err
 		}
 		if n != int64(len(ops)) {
-			return t.notAs(ops, Released)
+			return t.notAs(ops, Released, Archived)
 		}
 		records := make([]AuditRecord, len(ops))
 		for i, op := range ops {
@@ -234,7 +261,7 @@ func (c *Catalog) CommitMended(ctx context.Context, by Actor, now time.Time, op 
 			return err
 		}
 		if !ok || old.State == Disposed {
-			return t.notAs([]*Operation{op}, "there")
+			return t.notAs([]*Operation{op}, Archived, Released, Superseded)
 		}
 		if _, err := t.exec("UPDATE object SET state = 4 WHERE id = ?", old.ID); err != nil {
 			return err

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -380,6 +381,32 @@ func TestRestored(t *testing.T) {
 		}
 		if r := collectAudit(t, c, AuditFilter{Action: "restore"}); len(r) != 1 || r[0].Reason != "a writer came" {
 			t.Errorf("%s: audited %+v", name, r)
+		}
+	}
+}
+
+// When a file was moved away and something else archived at its old path, its own release is refused by name, and ends without making its
+// object current again.
+func TestReleaseOfWhatIsSuperseded(t *testing.T) {
+	c := fresh(t)
+	objects := archiveSome(t, c, 0, 3, nil)
+	var ops []*Operation
+	for i := range objects {
+		ops = append(ops, releaseOperation(&objects[i]))
+	}
+	begin(t, c, ops...)
+	archiveSome(t, c, 1, 1, func(op *Operation) { op.Version, op.Object = 2, objectName(op.Host, op.Path, 2) })
+	err := c.CommitReleased(t.Context(), someone, noon, ops, []string{"", "", ""})
+	if refused := (*RefusedError)(nil); !errors.As(err, &refused) || !errors.Is(err, ErrState) || !slices.Equal(refused.Operations, []int64{ops[1].ID}) {
+		t.Fatalf("error %v", err)
+	}
+	must(t, c.CommitRestored(t.Context(), someone, noon, ops[1], "refused", fsys.Info{}))
+	must(t, c.CommitReleased(t.Context(), someone, noon, []*Operation{ops[0], ops[2]}, []string{"", ""}))
+	archiveSome(t, c, 2, 1, func(op *Operation) { op.Version, op.Object = 2, objectName(op.Host, op.Path, 2) })
+	must(t, c.CommitRestored(t.Context(), someone, noon, ops[2], "a writer came", fsys.Info{}))
+	for i, want := range []State{Released, Superseded, Superseded} {
+		if got := state(t, c, objects[i].ID); got != want {
+			t.Errorf("object %d is %s, want %s", i, got, want)
 		}
 	}
 }

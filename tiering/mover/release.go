@@ -197,14 +197,39 @@ func (b *batch) takeAway(ctx context.Context) error {
 	return err
 }
 
-// commitReleased commits. An error may be about the answer alone: the journal says whether it happened. Where that can't be read
-// either, everything stays as it is for recovery.
+// commitReleased commits. Files whose objects can't be released any more drop out and go back: at the path of an object something else may
+// have been archived meanwhile, when its file was moved away.
 func (b *batch) commitReleased(ctx context.Context) error {
+	for {
+		err := b.commitActive(ctx)
+		refused := (*catalog.RefusedError)(nil)
+		if !errors.As(err, &refused) || len(refused.Operations) == 0 {
+			return err
+		}
+		for _, f := range b.active() {
+			if !slices.Contains(refused.Operations, f.op.ID) {
+				continue
+			}
+			why := error(skip("its copy in the archive has become an older version of another file: it will be archived anew"))
+			if kept := b.putBackOrKeep(ctx, f, why.Error()); kept != nil {
+				why = fmt.Errorf("%v: %w", why, kept)
+			}
+			f.result.set(why)
+		}
+	}
+}
+
+// commitActive commits what is still on its way. An error may be about the answer alone: the journal says whether it happened. Where that
+// can't be read either, everything stays as it is for recovery.
+func (b *batch) commitActive(ctx context.Context) error {
 	m := b.m
 	ops, reasons := b.activeOps()
-	err := m.opt.Catalog.CommitReleased(ctx, m.opt.Actor, m.opt.Now(), ops, reasons)
-	if err == nil {
+	if len(ops) == 0 {
 		return nil
+	}
+	err := m.opt.Catalog.CommitReleased(ctx, m.opt.Actor, m.opt.Now(), ops, reasons)
+	if err == nil || errors.Is(err, catalog.ErrState) {
+		return err
 	}
 	journal, unread := m.opt.Catalog.Pending(ctx)
 	if unread != nil {
