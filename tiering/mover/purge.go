@@ -102,7 +102,7 @@ func (b *batch) purge(ctx context.Context) error {
 // catalog's or the archive's, and ends the run.
 func (b *batch) restore(ctx context.Context, f *moving, why error) error {
 	f.result.set(why)
-	where, err := b.m.putBack(f.op)
+	where, err := b.m.putBack(f.op, f.dir)
 	f.close() // a writer that waits for the lease goes on
 	if err != nil {
 		f.pending = true

@@ -201,12 +201,70 @@ func (b *batch) takeHome(f *moving) error {
 		return nil
 	}
 	// Somebody put a file there at this very instant. It gets its name back.
-	if err := f.dir.Rename(f.name, m.staging, id, fsys.Exchange); err != nil {
+	kept, err := m.giveBack(op, f.dir, f.name, f.src)
+	if err != nil {
 		f.pending = true
-		return fmt.Errorf("another file was at %s: it is kept in %s (tidemark recover puts it back): %w", op.Path,
+		return fmt.Errorf("another file was at %s: what is in %s is kept (tidemark recover puts it back): %w", op.Path,
 			path.Join(m.opt.Volume, PrivateDir, "staging", id), err)
 	}
+	f.left = false
+	if kept != "" {
+		return fmt.Errorf("another file took its name at this instant: not recalled, but somebody used what was there: it is kept as %s", kept)
+	}
 	return skip("another file took its name at this instant: not recalled")
+}
+
+// giveBack returns a file that somebody had put in the link's place at the instant of the exchange. The copy had the name until then: it
+// goes when nobody can have used it, else it is kept beside the file, and kept says where. copied is the copy, or nil. All is durable.
+func (m *Mover) giveBack(op *catalog.Operation, dir fsys.Dir, name string, copied fsys.File) (kept string, err error) {
+	id := fileName(op)
+	if err := exchangeUntil(op.Ino, dir, name, m.staging, id); err != nil {
+		return "", err
+	}
+	if err := errors.Join(dir.Sync(), m.staging.Sync()); err != nil {
+		return "", err
+	}
+	return m.discardCopy(op, dir, name, copied)
+}
+
+// discardCopy removes a recall's copy from staging. What may have been at home and in use is kept beside the file instead.
+func (m *Mover) discardCopy(op *catalog.Operation, dir fsys.Dir, name string, copied fsys.File) (kept string, err error) {
+	used, err := m.used(op, copied)
+	if err != nil {
+		return "", err
+	}
+	if used && dir != nil {
+		if kept, err = moveBeside(m.staging, op, dir, name); err != nil {
+			return "", err
+		}
+		return kept, errors.Join(dir.Sync(), m.staging.Sync())
+	}
+	if used {
+		return "", fmt.Errorf("somebody used the copy in staging %s, and the directory of %s is gone: it is kept there", fileName(op), op.Path)
+	}
+	return "", m.discardName(op, m.staging)
+}
+
+// used says that what is in staging is not the recall's copy, or that somebody has it open or wrote to it.
+func (m *Mover) used(op *catalog.Operation, copied fsys.File) (bool, error) {
+	staged, err := m.staging.StatName(fileName(op))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil || staged.Ino != op.Ino || staged.Size != op.Size || staged.Mtime != op.Mtime {
+		return true, err
+	}
+	if copied == nil {
+		if copied, err = m.staging.Open(fileName(op)); err != nil {
+			return true, err
+		}
+		defer copied.Close()
+	}
+	err = takeWriteLease(copied)
+	if s := skip(""); errors.As(err, &s) {
+		return true, nil
+	}
+	return err != nil, err
 }
 
 // commitRecalled removes the links and commits.
@@ -278,10 +336,7 @@ func restoreFlags(f *moving) error {
 	if err != nil {
 		return err
 	}
-	f.op.Ctime = info.Ctime
-	if info.Size != f.op.Size || info.Mtime != f.op.Mtime {
-		f.op.Ctime = fsys.Time{} // somebody wrote to it since it has its name: no object equals it, it will be archived anew
-	}
+	f.op.Ctime = info.Ctime // but Mtime is as dress gave it: what somebody wrote since is in no object, and shows by it
 	return nil
 }
 

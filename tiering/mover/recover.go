@@ -157,7 +157,7 @@ func (m *Mover) recoverRelease(ctx context.Context, op *catalog.Operation) (stri
 	}
 	where := op.Path
 	if theirs {
-		if where, err = m.putBack(op); err != nil {
+		if where, err = m.putBack(op, nil); err != nil {
 			return "", err
 		}
 	} else {
@@ -231,7 +231,7 @@ func (m *Mover) finishPutBack(ctx context.Context, op *catalog.Operation) (strin
 	if ours {
 		err = m.discardName(op, m.trash)
 	} else {
-		where, err = m.putBack(op)
+		where, err = m.putBack(op, nil)
 	}
 	if err != nil {
 		return "", err
@@ -275,8 +275,8 @@ func (m *Mover) recoverRecall(ctx context.Context, op *catalog.Operation) (strin
 	home := err2 == nil && there.IsRegular() && there.Ino == op.Ino
 	ours, err3 := isLink(m.staging, id, m.target(op))
 	switch {
-	case err == nil && staged.IsRegular() && staged.Ino == op.Ino:
-		return m.discard(ctx, op, m.staging) // it never had its name
+	case err == nil && staged.IsRegular() && staged.Ino == op.Ino: // it has not got its name, or was taken back at once
+		return m.forgetCopy(ctx, op, dir, name, "begun, nothing was moved: forgotten")
 	case err3 != nil:
 		return "", err3
 	case err == nil && !ours:
@@ -300,22 +300,34 @@ func (m *Mover) giveBackTaken(ctx context.Context, op *catalog.Operation, dir fs
 		return "", fmt.Errorf("a file that was at %s is kept in staging as %s: its directory is gone", op.Path, id)
 	}
 	if home {
-		if err := dir.Rename(name, m.staging, id, fsys.Exchange); err != nil {
+		if err := exchangeUntil(op.Ino, dir, name, m.staging, id); err != nil {
 			return "", err
 		}
 		if err := errors.Join(dir.Sync(), m.staging.Sync()); err != nil {
 			return "", err
 		}
-		what, err := m.discard(ctx, op, m.staging)
-		return "not recalled, another file has its name; " + what, err
+		return m.forgetCopy(ctx, op, dir, name, "not recalled: another file has its name")
 	}
-	if err := moveNew(m.staging, id, dir, name); err != nil {
+	where, err := renameBack(m.staging, op, dir, name)
+	if err != nil {
 		return "", fmt.Errorf("a file that was at %s is kept in staging as %s: %w", op.Path, id, err)
 	}
 	if err := errors.Join(dir.Sync(), m.staging.Sync()); err != nil {
 		return "", err
 	}
-	return "not recalled: another file has its name", m.drop(ctx, op)
+	return "not recalled: another file has its name: " + where, m.drop(ctx, op)
+}
+
+// forgetCopy ends a recall whose copy is in staging.
+func (m *Mover) forgetCopy(ctx context.Context, op *catalog.Operation, dir fsys.Dir, name, outcome string) (string, error) {
+	kept, err := m.discardCopy(op, dir, name, nil)
+	if err != nil {
+		return "", err
+	}
+	if kept != "" {
+		outcome += "; somebody used what was there meanwhile: it is kept as " + kept
+	}
+	return outcome, m.drop(ctx, op)
 }
 
 func (m *Mover) finishRecall(ctx context.Context, op *catalog.Operation, dir fsys.Dir, name string) (string, error) {

@@ -354,6 +354,7 @@ type scenario struct {
 	before []step
 	run    step
 	few    bool // files: one
+	opened bool // somebody opens the file when it is about to be taken away
 	// most is how many versions each file may have in the end.
 	most int
 }
