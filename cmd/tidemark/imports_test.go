@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 		"planner/forecast", "planner/report", "tiering", "tiering/archive", "tiering/catalog", "tiering/mover", "tiering/policy",
 		"tiering/report", "tiering/selection",
 	},
+	"cmd/evaluate":     {"planner/csvinput", "planner/forecast"},
 	"config":           {},
 	"agent":            {"internal/line", "internal/volume"},
 	"agent/hostdisk":   {"internal/line", "internal/volume"},
