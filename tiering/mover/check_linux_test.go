@@ -25,7 +25,7 @@ type check struct {
 	want     map[string]crash.Entry
 	proven   *proven
 	reported string // what recovery and the results said
-	torn     bool   // a sync failed: lines of the manifest may be lost, and were appended again
+	torn     bool   // a sync failed, or of what was not synced a part was kept: lines of the manifest may be damaged, and were appended again
 
 	hot, vault map[string]crash.Entry
 	objects    []catalog.Object
@@ -39,7 +39,7 @@ func (c *check) fail(format string, args ...any) {
 
 // whole looks at everything and says what is wrong.
 func (w *world) whole(want map[string]crash.Entry, proven *proven, reported string) error {
-	c := &check{w: w, want: want, proven: proven, reported: reported, torn: strings.Contains(reported, "Sync"), current: map[string]catalog.Object{}}
+	c := &check{w: w, want: want, proven: proven, reported: reported, torn: strings.Contains(reported, "Sync") || strings.Contains(reported, "keeping 0.5"), current: map[string]catalog.Object{}}
 	var err, err2 error
 	c.hot, err = w.disk.Dump(hot)
 	c.vault, err2 = w.disk.Dump(vault)
