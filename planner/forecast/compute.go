@@ -175,7 +175,7 @@ func timeToFull(g grid, o outlook, origin Observation, capacity float64, opt Opt
 		p = simulate(o.past, o.drift(), origin.Used, full, float64(quiet/o.past.steps), opt.Seed)
 	}
 	t := TimeToFull{Probability7: p.probability(7), Probability30: p.probability(30), Probability90: p.probability(90)}
-	if t.Reason = withhold(g, origin, quiet, opt.Now, back, o.growthPerDay()); t.Reason != "" {
+	if t.Reason = withhold(g, origin, quiet, opt.Now, back, o); t.Reason != "" {
 		if t.Reason != ReasonShrinking || t.Probability90 < .1 {
 			return t
 		}

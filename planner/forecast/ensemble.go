@@ -13,15 +13,23 @@ const (
 	leastOrigins = 2
 	longestFold  = 48
 	leastFit     = 8 // points that the earliest origin must have behind it
-	sharpness    = 4 // weights ∝ (best/error)^4
+	sharpness    = 6 // weights ∝ (best/error)^6
+	// jumpyShare is what the largest twentieth of a series' changes make up, at least, where jumps rule it. Of normal changes they make up .15,
+	// of exponential ones .2.
+	jumpyShare   = .4
+	mistrust     = .05 // by so much the errors must fall before a jumpy series' combination is not followed at all
+	memoryOrigin = .9  // how much less an origin counts in the weights than the next one
 )
 
 // ensemble is the combination that was chosen, with its errors.
 type ensemble struct {
-	models  []model
-	weights []float64 // sum to 1; nil: the median of the models
-	method  string
-	reason  Reason
+	models   []model
+	periods  []int
+	seasonal bool      // a season shows within the steps that are asked for
+	trust    float64   // how far the combination is followed, away from the last value: 0 to 1
+	weights  []float64 // sum to 1; nil: the median of the models
+	method   string
+	reason   Reason
 
 	origins  int
 	spacing  int         // steps from one origin to the next
@@ -36,13 +44,15 @@ type ensemble struct {
 func newEnsemble(g grid, steps int) ensemble {
 	y := g.filled
 	e := ensemble{scale: meanAbsoluteDifference(g.observed), reason: ReasonWeighed, method: "ensemble"}
-	for _, m := range models(g.seasons()) {
+	e.periods = g.periods()
+	e.seasonal = len(e.periods) > 0 && seasonal(y, e.periods[0]) && e.periods[0] <= steps
+	for _, m := range candidates(e.periods) {
 		if len(y) >= m.least+1 {
 			e.models = append(e.models, m)
 		}
 	}
 	if len(e.models) < 2 || e.scale == 0 {
-		e.models = []model{{"last_value", 1, lastValue}}
+		e.models = []model{{"last_value", 1, plain(lastValue)}}
 		e.weights, e.method, e.reason = []float64{1}, "last_value", ReasonShort
 		if e.scale == 0 && len(y) > 2 {
 			e.reason = ReasonConstant
@@ -70,12 +80,12 @@ func (e *ensemble) weigh(g grid) {
 		end := len(g.filled) - e.horizon - o*e.spacing
 		forecasts[o] = e.forecasts(g.until(end), e.horizon)
 		shares[o] = relativeErrors(forecasts[o], g.observed[end:])
-		for i, v := range shares[o] {
-			sums[i] += v
+		for i := range shares[o] {
+			shares[o][i] *= math.Pow(memoryOrigin, float64(o))
+			sums[i] += shares[o][i]
 		}
 	}
-	e.errors = make([][]float64, e.horizon)
-	n := 0
+	trials := make([]trial, e.origins)
 	others := make([]float64, len(e.models))
 	for o := range forecasts {
 		for i, sum := range sums {
@@ -83,12 +93,31 @@ func (e *ensemble) weigh(g grid) {
 		}
 		e.weights = weightsOf(others)
 		end := len(g.filled) - e.horizon - o*e.spacing
-		last := g.until(end)[end-1]
-		for k, v := range e.combine(forecasts[o]) {
-			if seen := g.observed[end+k]; !math.IsNaN(seen) {
+		trials[o] = trial{last: g.until(end)[end-1], course: e.combine(forecasts[o]), observed: g.observed[end:]}
+	}
+	e.weights = weightsOf(sums)
+	e.judge(trials, jumpy(g.observed))
+}
+
+// judge keeps the errors of the combination, followed as far as the trials say where jumps rule. At each the others alone say so.
+func (e *ensemble) judge(trials []trial, jumpy bool) {
+	e.trust = 1
+	if jumpy {
+		e.trust = trustOf(trials, -1)
+	}
+	e.errors = make([][]float64, e.horizon)
+	n := 0
+	for o, t := range trials {
+		trust := e.trust
+		if jumpy {
+			trust = trustOf(trials, o)
+		}
+		for k, v := range t.course {
+			if seen := t.observed[k]; !math.IsNaN(seen) {
+				v = t.last + trust*(v-t.last)
 				e.errors[k] = append(e.errors[k], seen-v)
 				e.absolute += math.Abs(seen - v)
-				e.noChange += math.Abs(seen - last)
+				e.noChange += math.Abs(seen - t.last)
 				n++
 			}
 		}
@@ -97,7 +126,6 @@ func (e *ensemble) weigh(g grid) {
 		e.origins, e.weights, e.errors, e.method, e.reason = 0, nil, nil, "median", ReasonFewOrigins
 		return
 	}
-	e.weights = weightsOf(sums)
 	e.absolute /= float64(n)
 	e.noChange /= float64(n)
 }
@@ -121,6 +149,60 @@ func relativeErrors(forecasts [][]float64, observed []float64) []float64 {
 		}
 	}
 	return own
+}
+
+// jumpy says that a twentieth of the changes make up most of all that changed.
+func jumpy(observed []float64) bool {
+	var changes []float64
+	all := 0.
+	for i := 1; i < len(observed); i++ {
+		if v := math.Abs(observed[i] - observed[i-1]); !math.IsNaN(v) {
+			changes = append(changes, v)
+			all += v
+		}
+	}
+	slices.Sort(changes)
+	large := 0.
+	for _, v := range changes[len(changes)-len(changes)/20:] {
+		large += v
+	}
+	return large > jumpyShare*all
+}
+
+// trial is what the combination said at an origin, and what came.
+type trial struct {
+	last     float64 // at the origin
+	course   []float64
+	observed []float64 // from the point after the origin
+}
+
+// trustOf is how much of the way from "no change" to the combination is gone: the share, in tenths, that would have been best over the
+// trials, but for one of them (-1: none). What jumps has no course that could be foreseen, and the share is nought.
+func trustOf(trials []trial, but int) float64 {
+	best, least := 1., math.Inf(1)
+	for tenths := 10; tenths >= 0; tenths-- {
+		trust := float64(tenths) / 10
+		sum := 0.
+		for o, t := range trials {
+			if o == but {
+				continue
+			}
+			own, none := 0., 0.
+			for k, v := range t.course {
+				if seen := t.observed[k]; !math.IsNaN(seen) {
+					own += math.Abs(seen - t.last - trust*(v-t.last))
+					none += math.Abs(seen-t.last) + math.Abs(seen-v)
+				}
+			}
+			if none > 0 {
+				sum += own / none * (1 + mistrust*(1-trust))
+			}
+		}
+		if sum < least {
+			best, least = trust, sum
+		}
+	}
+	return best
 }
 
 func weightsOf(errors []float64) []float64 {
@@ -164,18 +246,26 @@ func (e *ensemble) combine(forecasts [][]float64) []float64 {
 
 // forecast goes h steps beyond y.
 func (e *ensemble) forecast(y []float64, h int) []float64 {
-	return e.combine(e.forecasts(y, h))
+	course := e.combine(e.forecasts(y, h))
+	if e.weights != nil {
+		last := y[len(y)-1]
+		for k, v := range course {
+			course[k] = last + e.trust*(v-last)
+		}
+	}
+	return course
 }
 
 // forecasts are the models', by model and step. One that needs more than y has falls back to the last value.
 func (e *ensemble) forecasts(y []float64, h int) [][]float64 {
 	all := make([][]float64, len(e.models))
+	v := newView(y, e.periods)
 	for i, m := range e.models {
 		if len(y) < m.least {
 			all[i] = lastValue(y, h)
 			continue
 		}
-		all[i] = m.forecast(y, h)
+		all[i] = m.forecast(v, h)
 	}
 	return all
 }

@@ -154,12 +154,13 @@ func usualChange(y []float64) float64 {
 	return median(d)
 }
 
-// seasons are the periods, in steps, that a series of this step may have.
-func (g grid) seasons() []int {
+// periods are the seasons, in steps, that a series of this step may have: at most a short and a long one. Whether it has one is for the
+// models' weights to say; but where there could be two and neither shows, the short one is enough.
+func (g grid) periods() []int {
 	var periods []int
 	add := func(d time.Duration) {
-		if d%g.step == 0 && d/g.step > 1 {
-			periods = append(periods, int(d/g.step))
+		if p := int(d / g.step); d%g.step == 0 && p > 1 && len(g.filled) > 2*p {
+			periods = append(periods, p)
 		}
 	}
 	switch {
@@ -169,15 +170,12 @@ func (g grid) seasons() []int {
 	case g.step == day:
 		add(7 * day)
 	case g.step == 7*day:
-		periods = append(periods, 52)
+		add(364 * day)
 	}
-	var found []int
-	for _, p := range periods {
-		if seasonal(g.filled, p) {
-			found = append(found, p)
-		}
+	if len(periods) == 2 && !seasonal(g.filled, periods[0]) && !seasonal(g.filled, periods[1]) {
+		periods = periods[:1]
 	}
-	return found
+	return periods
 }
 
 // seasonal tests the autocorrelation of the differences at the period against what noise would show (1.645 standard

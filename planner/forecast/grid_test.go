@@ -151,7 +151,7 @@ func TestBulkLoadIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestSeasonsAreFoundWhereTheyAre(t *testing.T) {
+func TestPeriodsFollowTheStep(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	wave := func(n int, periods ...int) []float64 {
 		y := make([]float64, n)
@@ -173,16 +173,17 @@ func TestSeasonsAreFoundWhereTheyAre(t *testing.T) {
 		{"half hours with a day", 30 * time.Minute, wave(400, 48), []int{48}},
 		{"days with a week", day, wave(100, 7), []int{7}},
 		{"weeks with a year", 7 * day, wave(300, 52), []int{52}},
-		{"two weeks are too few", day, wave(20, 7), nil},
-		{"noise", day, wave(300), nil},
-		{"a line", day, rising(0, 3, 100), nil},
-		{"a constant", day, rising(5, 0, 100), nil},
+		{"two weeks are too few", day, wave(14, 7), nil},
+		{"days of noise, for the weights to say", day, wave(300), []int{7}},
+		{"hours of noise", time.Hour, wave(1000), []int{24}},
+		{"hours of a line", time.Hour, rising(0, 3, 1000), []int{24}},
+		{"hours of a constant", time.Hour, rising(5, 0, 1000), []int{24}},
 		{"months", 30 * day, wave(100, 12), nil},
 		{"seven hours divide no day", 7 * time.Hour, wave(300, 24), []int{24}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := newGrid(Input{Step: tc.step}, every(tc.step, tc.y...)).seasons(); !slices.Equal(got, tc.want) {
-				t.Errorf("seasons %v, want %v", got, tc.want)
+			if got := newGrid(Input{Step: tc.step}, every(tc.step, tc.y...)).periods(); !slices.Equal(got, tc.want) {
+				t.Errorf("periods %v, want %v", got, tc.want)
 			}
 		})
 	}
@@ -196,7 +197,7 @@ func TestNoiseSeldomHasASeason(t *testing.T) {
 		for i := range y {
 			y[i] = r.NormFloat64()
 		}
-		if len(newGrid(Input{}, every(day, y...)).seasons()) > 0 {
+		if seasonal(y, 7) {
 			found++
 		}
 	}

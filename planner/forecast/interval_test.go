@@ -139,3 +139,37 @@ func TestAHigherLevelIsWider(t *testing.T) {
 		}
 	}
 }
+
+func TestWeightedQuantile(t *testing.T) {
+	even := []weighted{{1, 1}, {2, 1}, {3, 1}, {4, 1}}
+	for p, want := range map[float64]float64{0: 1, .125: 1, .375: 2, .5: 2.5, .875: 4, 1: 4} {
+		if got := weightedQuantile(even, p); !near(got, want, 1e-12) {
+			t.Errorf("the %v quantile is %v, want %v", p, got, want)
+		}
+	}
+	if got := weightedQuantile([]weighted{{1, 1}, {2, 8}, {3, 1}}, .5); !near(got, 2, 1e-12) {
+		t.Errorf("the heavy one is the median: %v", got)
+	}
+}
+
+// A series that calms down gets a narrower band than one that wakes up, of the same changes.
+func TestRegimeFollowsHowMuchItMoves(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 3))
+	series := func(sizeNow float64) []float64 {
+		y := make([]float64, 300)
+		y[0] = 1e4
+		for i := 1; i < len(y); i++ {
+			size := 10.
+			if i >= 280 {
+				size = sizeNow
+			}
+			y[i] = y[i-1] + size*r.NormFloat64()
+		}
+		return y
+	}
+	e := ensemble{origins: 12, spacing: 7, horizon: 14}
+	calm, wild, empty := e.regime(series(1)), e.regime(series(50)), e.regime(rising(5, 0, 50))
+	if calm >= .9 || calm < math.Pow(.5, calmness)-1e-9 || wild <= 1.1 || wild > math.Pow(2, calmness)+1e-9 || empty != 1 {
+		t.Errorf("calm %v, wild %v, constant %v", calm, wild, empty)
+	}
+}

@@ -5,33 +5,6 @@ import (
 	"slices"
 )
 
-// model forecasts h steps beyond y, a series without gaps. It returns finite values for finite input of at least one point.
-type model struct {
-	name     string
-	least    int // points that it needs
-	forecast func(y []float64, h int) []float64
-}
-
-// models are the candidates. With a period, seasonal ones join.
-func models(periods []int) []model {
-	all := []model{
-		{"last_value", 1, lastValue},
-		{"drift", 3, robustDrift},
-		{"theil_sen", 6, theilSen},
-		{"ses", 3, ses},
-		{"damped_holt", 5, dampedHolt},
-		{"theta", 5, theta},
-	}
-	for i, p := range periods {
-		suffix := []string{"", "_2"}[i]
-		all = append(all,
-			model{"seasonal_naive" + suffix, 2 * p, func(y []float64, h int) []float64 { return seasonalNaive(y, h, p) }},
-			model{"seasonal_theta" + suffix, 2*p + 2, func(y []float64, h int) []float64 { return adjusted(theta, y, h, p) }},
-		)
-	}
-	return all
-}
-
 // lastValue is "no change".
 func lastValue(y []float64, h int) []float64 { return line(y[len(y)-1], 0, h) }
 
@@ -183,50 +156,4 @@ func seasonalNaive(y []float64, h, period int) []float64 {
 		f[k] = y[n-period+k%period] + growth*float64(k/period+1)
 	}
 	return f
-}
-
-// adjusted forecasts y less its season with a model, and adds the season again.
-func adjusted(m func([]float64, int) []float64, y []float64, h, period int) []float64 {
-	season := seasonOf(y, period)
-	rest := make([]float64, len(y))
-	for i, v := range y {
-		rest[i] = v - season[i%period]
-	}
-	f := m(rest, h)
-	for k := range f {
-		f[k] += season[(len(y)+k)%period]
-	}
-	return f
-}
-
-// seasonOf is the additive season by phase (that of y[0] first), which sums to zero: the mean distance from the centred
-// moving average, as in the classical decomposition. It needs at least two periods.
-func seasonOf(y []float64, period int) []float64 {
-	season, n := make([]float64, period), make([]float64, period)
-	half := period / 2
-	sum := 0.
-	for _, v := range y[:period] {
-		sum += v
-	}
-	for i := half; i+period-half < len(y); i++ {
-		next := sum - y[i-half] + y[i+period-half]
-		average := sum / float64(period)
-		if period%2 == 0 {
-			average = (sum + next) / 2 / float64(period)
-		}
-		season[i%period] += y[i] - average
-		n[i%period]++
-		sum = next
-	}
-	mean := 0.
-	for i := range season {
-		if n[i] > 0 {
-			season[i] /= n[i]
-		}
-		mean += season[i] / float64(period)
-	}
-	for i := range season {
-		season[i] -= mean
-	}
-	return season
 }

@@ -43,7 +43,7 @@ func (g grid) window(length time.Duration, points int) grid {
 }
 
 // withhold says why a date would be a guess; empty when it would not. It does not know of paths.
-func withhold(g grid, origin Observation, quiet int, now time.Time, back fallsBack, growth float64) Reason {
+func withhold(g grid, origin Observation, quiet int, now time.Time, back fallsBack, o outlook) Reason {
 	observed := 0
 	for _, v := range g.observed {
 		if !math.IsNaN(v) {
@@ -61,10 +61,16 @@ func withhold(g grid, origin Observation, quiet int, now time.Time, back fallsBa
 		return ReasonIdle
 	case back.falls && back.lopsided:
 		return ReasonSawtooth
-	case -growth*float64(leastPath/day) > .01*origin.Used:
+	case o.shrinks(origin.Used):
 		return ReasonShrinking
 	}
 	return ""
+}
+
+// shrinks says that the course loses a hundredth within 90 days, and more than its drift may be wrong by.
+func (o outlook) shrinks(used float64) bool {
+	loss := -o.growthPerDay()
+	return loss*float64(leastPath/day) > .01*used && loss*float64(o.past.unit)/float64(day) > o.past.driftError()
 }
 
 func span(g grid) time.Duration { return time.Duration(len(g.observed)-1) * g.step }
