@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"agent/hostdisk":   {"internal/line", "internal/volume"},
 	"agent/shipper":    {"internal/influx", "internal/outbox"},
 	"planner":          {"internal/line", "internal/volume", "planner/csvinput", "planner/forecast"},
+	"planner/backtest": {"internal/volume", "planner", "planner/forecast"},
 	"planner/csvinput": {"planner/forecast"},
 	"planner/forecast": {},
 	"planner/report":   {"internal/table", "internal/volume", "planner", "planner/forecast"},
