@@ -17,7 +17,7 @@ const module = "github.com/tidemark/tidemark"
 var arrows = map[string][]string{
 	"cmd/tidemark": {
 		"agent", "agent/hostdisk", "agent/shipper", "config", "internal/fsys", "internal/history", "internal/influx",
-		"internal/line", "internal/outbox", "internal/table", "internal/volume", "planner", "planner/csvinput",
+		"internal/line", "internal/outbox", "internal/table", "internal/volume", "planner", "planner/backtest", "planner/csvinput",
 		"planner/forecast", "planner/report", "tiering", "tiering/archive", "tiering/catalog", "tiering/mover", "tiering/policy",
 		"tiering/report", "tiering/selection",
 	},
@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"planner/backtest": {"internal/volume", "planner", "planner/forecast"},
 	"planner/csvinput": {"planner/forecast"},
 	"planner/forecast": {},
-	"planner/report":   {"internal/table", "internal/volume", "planner", "planner/forecast"},
+	"planner/report":   {"internal/table", "internal/volume", "planner", "planner/backtest", "planner/forecast"},
 	"tiering/policy":   {"internal/fsys"},
 	"tiering/scan":     {"internal/fsys", "tiering/policy"},
 	"tiering": {

@@ -149,6 +149,9 @@ func (a *atHorizon) score(f forecast.Forecast, truth []float64, line line, scale
 		p := f.Points[last]
 		slack := rounding * v // the interval of a perfect forecast has no width
 		a.known, a.inside, a.bias = true, p.Lower-slack <= v && v <= p.Upper+slack, p.Forecast-v
+		if math.Abs(a.bias) <= slack {
+			a.bias = 0
+		}
 		if scale > 0 {
 			a.scaled = a.bias / scale
 		}
