@@ -53,9 +53,9 @@ func (b Backtests) errors(w io.Writer, total backtest.Total, width int) error {
 		{Title: "ORIGINS", Width: 7, Right: true, Spare: 3},
 		{Title: "FORECAST", Width: 8, Right: true},
 		{Title: "NO CHANGE", Width: 9, Right: true},
-		{Title: "LINE", Width: 6, Right: true},
+		{Title: "LINE", Width: 5, Right: true},
 		{Title: "IN " + percent(b.Level), Width: 6, Right: true, Spare: 1},
-		{Title: "BIAS", Width: 10, Right: true, Spare: 2},
+		{Title: "BIAS", Width: 9, Right: true, Spare: 2},
 	}}
 	for _, s := range b.Scores {
 		n := scoreName(s)
@@ -111,7 +111,7 @@ func signed(v float64, unit string) string {
 // alarms is a row for each series and alarm where something was said or came.
 func (b Backtests) alarms(w io.Writer, width int) error {
 	t := table.Table{Title: b.title(), Columns: []table.Column{
-		{Title: "WITHIN 30 D", Width: 11},
+		{Title: "IN 30 D", Width: 9},
 		{Title: "ORIGINS", Width: 7, Right: true, Spare: 2},
 		{Title: "CAME", Width: 4, Right: true},
 		{Title: "SAID", Width: 4, Right: true},
