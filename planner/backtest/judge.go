@@ -11,9 +11,11 @@ import (
 const (
 	alarmAhead = 30 * day
 	alarmAt    = .5 // the probability from which on it is an alarm
-	lineWindow = 30 * day
-	lineSteps  = 4 // where 30 days hold fewer
-	rounding   = 1e-9
+	// quarterAhead is how far the paths reach that are asked for 30 days alone: no forecast's are shorter.
+	quarterAhead = 90 * day
+	lineWindow   = 30 * day
+	lineSteps    = 4 // where 30 days hold fewer
+	rounding     = 1e-9
 )
 
 // judged is what one origin came to.
@@ -70,6 +72,9 @@ func (o Options) say(p planner.Past, at int) (said, error) {
 	s := said{forecast: f, full: f.Capacity * p.FullLevel, quarterLevel: f.Used + (f.Capacity-f.Used)/4, quarter: math.NaN()}
 	if f.Capacity > f.Used {
 		opt.FullLevel = s.quarterLevel / f.Capacity
+		if f.Step <= day { // so many points weigh the models the same
+			opt.Horizon = quarterAhead
+		}
 		q, err := forecast.Compute(in, opt)
 		if err != nil {
 			return said{}, err
