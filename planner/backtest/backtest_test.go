@@ -104,6 +104,20 @@ func TestVolumeThatFills(t *testing.T) {
 	}
 }
 
+// At a full level of 90 % it is full on day 170, 30 days before it holds no more.
+func TestFullLevel(t *testing.T) {
+	p := pastOf("level", daily(0, 300, straight(185)...))
+	p.FullLevel = .9
+	got := run(t, Options{Every: 5 * day, Origins: 100}, p)[0]
+	// Origins are on days 32 to 177, of which those to 152 have 30 days after them; from 142 on it is due, and from 170 on it is so.
+	if a := got.Full; a.Happened != 3 || a.Said != 3 || a.Right != 3 || a.LineRight != 3 || a.Already != 2 {
+		t.Errorf("%+v, want the alarms of days 142, 147 and 152", a)
+	}
+	if d := got.Dates[0]; d.Filled != 6 || d.Absolute > 2 {
+		t.Errorf("%+v, want the dates of days 142 to 167", d)
+	}
+}
+
 // A volume that is enlarged after the origins of its alarm: they are held against what it could hold then.
 func TestResizeInTheMiddle(t *testing.T) {
 	obs := daily(0, 200, straight(200)...)
@@ -236,6 +250,11 @@ func TestSeriesComeInOrderOnAllCores(t *testing.T) {
 	}
 	if strings.Join(names, " ") != "b short a c" {
 		t.Errorf("order %v", names)
+	}
+	for i, p := range pasts {
+		if diff := cmp.Diff(run(t, Options{}, p)[0], all[i], cmpopts.EquateNaNs(), cmp.AllowUnexported(Alarms{})); diff != "" {
+			t.Errorf("%s is another one in company (-alone +in company):\n%s", p.Series, diff)
+		}
 	}
 	before := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(before)

@@ -77,16 +77,16 @@ func TestTotalCountsEachSeriesOnce(t *testing.T) {
 	var s Sum
 	for _, one := range []Score{
 		score(100, 200, 50, 1, 3), score(1, 2, 3, .5, 9, Filling{Truth: 5, P10: 5, P50: 9, P90: 9}, Filling{Truth: 6, P50: 7, P10: nan, P90: nan}),
-		score(2, 1, 5, .5, 9), score(nan, nan, nan, 1, 4), score(nan, nan, nan, nan, 0, Filling{Truth: 20, P50: 10, P10: 1, P90: 2}),
+		score(2, 1, 5, .5, 9), score(.5, 0, 0, .75, 9), score(nan, nan, nan, 1, 4), score(nan, nan, nan, nan, 0, Filling{Truth: 20, P50: 10, P10: 1, P90: 2}),
 		{Series: "short"},
 	} {
 		s.Add(one)
 	}
 	got := s.Total()
 	want := Total{
-		Series: 6, Scored: 5, Filled: 2, Full: got.Full, Horizons: []HorizonTotal{{
-			Days: 30, Series: 4, Origins: 25, MASE: 2, NoChange: 2, Line: 5, Coverage: .75, BiasScaled: 103. / 3,
-			Compared: 3, BetterThanNoChange: 2, BetterThanLine: 2, Gain: 0,
+		Series: 7, Scored: 6, Filled: 2, Full: got.Full, Horizons: []HorizonTotal{{
+			Days: 30, Series: 5, Origins: 34, MASE: 1.5, NoChange: 1.5, Line: 4, Coverage: .75, BiasScaled: 103.5 / 4,
+			Compared: 4, BetterThanNoChange: 2, BetterThanLine: 2, Gain: 0, // of the one that no change had right there is none
 		}},
 		Dates: []Dates{
 			{Within: 30, Filled: 3, Dated: 3, Ranged: 2, Inside: 1, Median: (2.5 - 10) / 2, Absolute: (2.5 + 10) / 2},
@@ -97,8 +97,8 @@ func TestTotalCountsEachSeriesOnce(t *testing.T) {
 	if diff := cmp.Diff(want, got, rounded, cmp.AllowUnexported(Alarms{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got.Full.Judged != 5 || got.Full.Right != 5 {
-		t.Errorf("alarms %+v, want those of five series", got.Full)
+	if got.Full.Judged != 6 || got.Full.Right != 6 {
+		t.Errorf("alarms %+v, want those of six series", got.Full)
 	}
 	if empty := new(Sum).Total(); empty.Series != 0 || len(empty.Horizons) != 0 || len(empty.Dates) != 3 {
 		t.Errorf("nothing: %+v", empty)
