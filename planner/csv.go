@@ -22,7 +22,7 @@ func FileOutlooks(file *csvinput.File, opt forecast.Options) iter.Seq2[Outlook, 
 			}
 		}
 	}
-	return inOrder(items, func(s csvinput.Series) (Outlook, error) {
+	return InOrder(items, func(s csvinput.Series) (Outlook, error) {
 		opt := opt
 		opt.Seed = seed(s.Name, volume.Space)
 		o := Outlook{Series: s.Name, Resource: volume.Space, Unit: AsRead, FullLevel: opt.FullLevel, Past: Shares(s.Observations)}

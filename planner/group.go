@@ -20,7 +20,7 @@ type Group struct {
 func GroupBy(outlooks []Outlook, tag string) []Group {
 	byValue := map[string]*Group{}
 	for _, o := range outlooks {
-		value := tagValue(o.Sample, tag)
+		value := TagValue(o.Sample, tag)
 		g, ok := byValue[value]
 		if !ok {
 			g = &Group{Value: value}
@@ -69,7 +69,8 @@ func spaceOf(s volume.Sample) (space sharedSpace, shared bool) {
 	return sharedSpace{pool: p}, p != (pool{})
 }
 
-func tagValue(s volume.Sample, tag string) string {
+// TagValue is the value of a tag, or of host, path, device, fstype, by which volumes are grouped; empty without it.
+func TagValue(s volume.Sample, tag string) string {
 	switch tag {
 	case "host":
 		return s.Host

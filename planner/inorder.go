@@ -5,9 +5,9 @@ import (
 	"runtime"
 )
 
-// inOrder applies f to the items of seq on all cores and yields the results in seq's order. A bounded number of items is
+// InOrder applies f to the items of seq on all cores and yields the results in seq's order. A bounded number of items is
 // in flight, so that a sequence of any length streams through. The first error, of seq or of f, is yielded in its place and ends it.
-func inOrder[T, R any](seq iter.Seq2[T, error], f func(T) (R, error)) iter.Seq2[R, error] {
+func InOrder[T, R any](seq iter.Seq2[T, error], f func(T) (R, error)) iter.Seq2[R, error] {
 	type result struct {
 		value R
 		err   error

@@ -25,7 +25,7 @@ func count(n int, fail int) iter.Seq2[int, error] {
 func TestInOrderKeepsTheOrderWhateverTakesLonger(t *testing.T) {
 	release := make(chan struct{})
 	next := 0
-	for v, err := range inOrder(count(1000, -1), func(i int) (int, error) {
+	for v, err := range InOrder(count(1000, -1), func(i int) (int, error) {
 		if i == 0 {
 			<-release // the first result comes after a later one
 		} else if i == 1 {
@@ -50,7 +50,7 @@ func TestInOrderEndsAtTheFirstErrorAndWaitsForItsWorkers(t *testing.T) {
 	for name, seq := range map[string]iter.Seq2[int, error]{"source": count(100, 50), "item": count(1<<30, -1)} {
 		var got error
 		n := 0
-		for _, err := range inOrder(seq, func(i int) (int, error) {
+		for _, err := range InOrder(seq, func(i int) (int, error) {
 			started.Add(1)
 			defer ended.Add(1)
 			if name == "item" && i == 50 {
@@ -68,7 +68,7 @@ func TestInOrderEndsAtTheFirstErrorAndWaitsForItsWorkers(t *testing.T) {
 			t.Errorf("%s: %d results and error %v, want 50 and one", name, n, got)
 		}
 	}
-	for range inOrder(count(1<<30, -1), func(i int) (int, error) { return i, nil }) {
+	for range InOrder(count(1<<30, -1), func(i int) (int, error) { return i, nil }) {
 		break
 	}
 	if started.Load() != ended.Load() {

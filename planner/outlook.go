@@ -83,7 +83,7 @@ func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error
 			return
 		}
 		inputs := p.inputs(ctx, q, units(newest))
-		for o, err := range inOrder(inputs, func(in input) (Outlook, error) { return q.outlook(in) }) {
+		for o, err := range InOrder(inputs, func(in input) (Outlook, error) { return q.outlook(in) }) {
 			if !yield(o, err) || err != nil {
 				return
 			}

@@ -1,17 +1,19 @@
 package planner
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/line"
+	"github.com/tidemark/tidemark/internal/volume"
 )
 
 // Measurements that the boards read.
 const (
 	ForecastMeasurement = "tidemark_forecast"
-	OutlookMeasurement  = "tidemark_outlook"
+	OutlookMeasurement  = line.Outlook
 )
 
 // ForecastPoints are an outlook's points in the future of made: daily at 00:00 UTC, each with the time at which it was
@@ -33,8 +35,35 @@ func ForecastPoints(o Outlook, made time.Time) []line.Point {
 	return points
 }
 
-// OutlookPoint is an outlook's row: what is not known is left out. Days count from the outlook's origin; full_level is in
-// percent, as used_percent is.
+// PublishedOf is what the ledger keeps of an outlook from a history; made is cut to whole seconds.
+func PublishedOf(o Outlook, made time.Time) volume.Published {
+	days := func(t time.Time) float64 {
+		if t.IsZero() {
+			return math.NaN()
+		}
+		return t.Sub(o.Origin).Hours() / 24
+	}
+	t := o.TimeToFull
+	p := volume.Published{
+		Made: made.UTC().Truncate(time.Second), Origin: o.Origin.UTC().Truncate(time.Second), Used: o.Used, Capacity: o.Capacity, FullLevel: o.FullLevel,
+		P10Days: days(t.P10), P50Days: days(t.P50), P90Days: days(t.P90),
+		Probability7: t.Probability7, Probability30: t.Probability30, Probability90: t.Probability90, Reason: string(t.Reason),
+	}
+	for i, n := range volume.PublishedDays {
+		p.Ahead[i] = volume.Predicted{Forecast: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}
+		day := volume.StartOfDay(o.Origin).AddDate(0, 0, n)
+		for _, point := range o.Points {
+			if point.Time.Equal(day) {
+				p.Ahead[i] = volume.Predicted{Forecast: point.Forecast, Lower: point.Lower, Upper: point.Upper}
+			}
+		}
+	}
+	return p
+}
+
+// OutlookPoint is an outlook's row, which internal/influx reads back as the ledger: what is not known is left out. Days count from
+// the outlook's origin; full_level is in percent, as used_percent is. The points of tidemark_forecast are written over by each later
+// forecast for the same day, so the row has what was said of the days 7, 30 and 90 ahead.
 func OutlookPoint(o Outlook, made time.Time) line.Point {
 	p := line.Point{Measurement: OutlookMeasurement, Tags: outlookTags(o), Time: made}
 	number := func(key string, v float64) {
@@ -42,22 +71,24 @@ func OutlookPoint(o Outlook, made time.Time) line.Point {
 			p.Fields = append(p.Fields, line.Float(key, v))
 		}
 	}
-	days := func(key string, t time.Time) {
-		if !t.IsZero() {
-			number(key, t.Sub(o.Origin).Hours()/24)
-		}
-	}
-	ttf := o.TimeToFull
+	said := PublishedOf(o, made)
 	number("growth_per_day", o.GrowthPerDay)
-	days("p10_days", ttf.P10)
-	days("p50_days", ttf.P50)
-	days("p90_days", ttf.P90)
-	number("prob_7d", ttf.Probability7)
-	number("prob_30d", ttf.Probability30)
-	number("prob_90d", ttf.Probability90)
+	number("p10_days", said.P10Days)
+	number("p50_days", said.P50Days)
+	number("p90_days", said.P90Days)
+	number("prob_7d", said.Probability7)
+	number("prob_30d", said.Probability30)
+	number("prob_90d", said.Probability90)
 	number("full_level", o.FullLevel*100)
 	number("backtest_mase", o.Backtest.MASE)
-	p.Fields = append(p.Fields, line.Text("method", o.Method), line.Text("reason", string(ttf.Reason)))
+	number("used", o.Used)
+	number("capacity", o.Capacity)
+	for i, n := range volume.PublishedDays {
+		number(fmt.Sprintf("forecast_%dd", n), said.Ahead[i].Forecast)
+		number(fmt.Sprintf("lower_%dd", n), said.Ahead[i].Lower)
+		number(fmt.Sprintf("upper_%dd", n), said.Ahead[i].Upper)
+	}
+	p.Fields = append(p.Fields, line.Int("origin", said.Origin.Unix()), line.Text("method", o.Method), line.Text("reason", said.Reason))
 	return p
 }
 

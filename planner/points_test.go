@@ -75,20 +75,28 @@ func TestOutlookPointSaysWhatIsKnown(t *testing.T) {
 		want   string
 	}{
 		{"everything", func(*Outlook) {}, "tidemark_outlook,host=h,path=/srv,resource=space,site=dc1 growth_per_day=1.5,p10_days=1.5,p50_days=3,p90_days=10," +
-			`prob_7d=0.5,prob_30d=0.75,prob_90d=1,full_level=95,backtest_mase=0.75,method="ensemble",reason="" 1773151200`},
+			`prob_7d=0.5,prob_30d=0.75,prob_90d=1,full_level=95,backtest_mase=0.75,used=5,capacity=10,origin=1773144000i,method="ensemble",reason="" 1773151200`},
 		{"no date", func(o *Outlook) {
 			o.TimeToFull.P10, o.TimeToFull.P50, o.TimeToFull.P90, o.TimeToFull.Reason = time.Time{}, time.Time{}, time.Time{}, "gap"
 			o.Backtest.MASE = nan
 		}, "tidemark_outlook,host=h,path=/srv,resource=space,site=dc1 growth_per_day=1.5,prob_7d=0.5,prob_30d=0.75,prob_90d=1,full_level=95," +
-			`method="ensemble",reason="gap" 1773151200`},
+			`used=5,capacity=10,origin=1773144000i,method="ensemble",reason="gap" 1773151200`},
 		{"full", func(o *Outlook) {
 			o.TimeToFull = forecast.TimeToFull{P10: now, P50: now, P90: now, Probability7: 1, Probability30: 1, Probability90: 1, Reason: "full"}
 		}, "tidemark_outlook,host=h,path=/srv,resource=space,site=dc1 growth_per_day=1.5,p10_days=0,p50_days=0,p90_days=0,prob_7d=1,prob_30d=1,prob_90d=1," +
-			`full_level=95,backtest_mase=0.75,method="ensemble",reason="full" 1773151200`},
+			`full_level=95,backtest_mase=0.75,used=5,capacity=10,origin=1773144000i,method="ensemble",reason="full" 1773151200`},
 		{"inodes without tags", func(o *Outlook) { o.Resource, o.Sample.Tags = volume.Inodes, nil }, "tidemark_outlook,host=h,path=/srv,resource=inodes growth_per_day=1.5,p10_days=1.5," +
-			`p50_days=3,p90_days=10,prob_7d=0.5,prob_30d=0.75,prob_90d=1,full_level=95,backtest_mase=0.75,method="ensemble",reason="" 1773151200`},
+			`p50_days=3,p90_days=10,prob_7d=0.5,prob_30d=0.75,prob_90d=1,full_level=95,backtest_mase=0.75,used=5,capacity=10,origin=1773144000i,method="ensemble",reason="" 1773151200`},
+		{"what it says of days ahead", func(o *Outlook) {
+			for _, days := range []int{6, 7, 30} { // the horizon ends before the ninetieth
+				v := float64(days)
+				o.Points = append(o.Points, forecast.Point{Time: volume.StartOfDay(now).AddDate(0, 0, days), Forecast: v, Lower: v - 1, Upper: v + 1})
+			}
+		}, "tidemark_outlook,host=h,path=/srv,resource=space,site=dc1 growth_per_day=1.5,p10_days=1.5,p50_days=3,p90_days=10,prob_7d=0.5,prob_30d=0.75,prob_90d=1," +
+			"full_level=95,backtest_mase=0.75,used=5,capacity=10,forecast_7d=7,lower_7d=6,upper_7d=8,forecast_30d=30,lower_30d=29,upper_30d=31," +
+			`origin=1773144000i,method="ensemble",reason="" 1773151200`},
 		{"never read", func(o *Outlook) { o.Forecast = unread(o.Sample) }, "tidemark_outlook,host=h,path=/srv,resource=space,site=dc1 full_level=95," +
-			`method="none",reason="unread" 1773151200`},
+			`origin=1773144000i,method="none",reason="unread" 1773151200`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o, made := rowOutlook()

@@ -81,23 +81,6 @@ func csvRows(t *testing.T, text string) []map[string]string {
 	return all
 }
 
-// fleetCSV is two volumes' past until yesterday: one grows by a gigabyte a day to 60 of 100, one is three days old.
-func fleetCSV(now time.Time) string {
-	var b strings.Builder
-	fmt.Fprintln(&b, "series,time,used,capacity")
-	row := func(series string, daysAgo int, used int64) {
-		day := now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -daysAgo)
-		fmt.Fprintf(&b, "%s,%s,%d,100000000000\n", series, day.Format(time.RFC3339), used)
-	}
-	for ago := 60; ago >= 0; ago-- {
-		row("db1:/srv", ago, int64(60-ago)*1_000_000_000)
-	}
-	for ago := 3; ago >= 0; ago-- {
-		row("db2:/new", ago, 5_000_000_000)
-	}
-	return b.String()
-}
-
 func TestImportAndForecastInInfluxDB(t *testing.T) {
 	t.Parallel()
 	server := influxtest.Shared(t)

@@ -25,6 +25,7 @@ func (p *program) forecastCommand() *cli.Command {
 		Name:  "forecast",
 		Usage: "when volumes fill",
 		UsageText: "tidemark forecast [--host H] [--volume PATH] [--by TAG] [--horizon 180d] [--level 95] [--write]\n" +
+			"tidemark forecast --accuracy [--host H] [--volume PATH] [--format json]\n" +
 			"tidemark forecast --input FILE.csv --steps N [--level 95] [--full-level 100%] [--format csv]",
 		Description: "Forecasts from the history (this host's own, or the fleet's in InfluxDB), or from any CSV\n" +
 			"`series,time,used[,capacity]`. A volume without a date has a reason in its place.",
@@ -37,7 +38,8 @@ func (p *program) forecastCommand() *cli.Command {
 			&cli.StringFlag{Name: "horizon", Usage: "how far ahead, a `DURATION` such as 180d (default: from the configuration)"},
 			hostFlag(), volumeFlag(), sourceFlag(),
 			&cli.StringFlag{Name: "by", Usage: "group by this `TAG` and add up each group"},
-			&cli.BoolFlag{Name: "write", Usage: "write forecasts and outlooks to InfluxDB, for the boards"},
+			&cli.BoolFlag{Name: "write", Usage: "publish forecasts and outlooks: to InfluxDB, for the boards, or else to this host's ledger"},
+			&cli.BoolFlag{Name: "accuracy", Usage: "how right the outlooks were that were published"},
 		},
 		Action: p.forecast,
 	}
@@ -54,6 +56,9 @@ func (p *program) forecast(ctx *cli.Context) error {
 	}
 	if err := checkFormat(ctx); err != nil {
 		return err
+	}
+	if ctx.Bool("accuracy") {
+		return p.accuracy(ctx, cfg)
 	}
 	if ctx.IsSet("input") {
 		return p.forecastFile(ctx, opt)
@@ -161,9 +166,6 @@ func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt fore
 		if ctx.IsSet("format") || ctx.IsSet("by") {
 			return usagef("run it once without --write to see the result", "--write prints no result, so --format and --by have no meaning")
 		}
-		if cfg.Influx == nil {
-			return notConfigured("--write")
-		}
 	}
 	if ctx.IsSet("by") && ctx.String("format") != "table" {
 		return usagef("leave one of them out", "--by adds groups up in a table; it has no meaning with --format %s", ctx.String("format"))
@@ -175,6 +177,9 @@ func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt fore
 	defer history.Close()
 	query := p.query(ctx, cfg, opt)
 	outlooks := planner.Planner{History: history}.Outlooks(ctx.Context, query)
+	if ctx.Bool("write") && cfg.Influx == nil {
+		return p.publishHere(ctx, cfg, outlooks)
+	}
 	if ctx.Bool("write") {
 		return p.writeForecasts(ctx, cfg, history, outlooks)
 	}

@@ -17,9 +17,9 @@ const module = "github.com/tidemark/tidemark"
 var arrows = map[string][]string{
 	"cmd/tidemark": {
 		"agent", "agent/hostdisk", "agent/shipper", "config", "internal/fsys", "internal/history", "internal/influx",
-		"internal/line", "internal/outbox", "internal/table", "internal/volume", "planner", "planner/csvinput",
-		"planner/forecast", "planner/report", "tiering", "tiering/archive", "tiering/catalog", "tiering/mover", "tiering/policy",
-		"tiering/report", "tiering/selection",
+		"internal/ledger", "internal/line", "internal/outbox", "internal/table", "internal/volume", "planner", "planner/backtest",
+		"planner/csvinput", "planner/forecast", "planner/ledger", "planner/report", "tiering", "tiering/archive",
+		"tiering/catalog", "tiering/mover", "tiering/policy", "tiering/report", "tiering/selection",
 	},
 	"cmd/evaluate":     {"planner/csvinput", "planner/forecast"},
 	"config":           {},
@@ -27,9 +27,11 @@ var arrows = map[string][]string{
 	"agent/hostdisk":   {"internal/line", "internal/volume"},
 	"agent/shipper":    {"internal/influx", "internal/outbox"},
 	"planner":          {"internal/line", "internal/volume", "planner/csvinput", "planner/forecast"},
+	"planner/backtest": {"internal/volume", "planner", "planner/forecast"},
 	"planner/csvinput": {"planner/forecast"},
 	"planner/forecast": {},
-	"planner/report":   {"internal/table", "internal/volume", "planner", "planner/forecast"},
+	"planner/ledger":   {"internal/volume", "planner", "planner/backtest", "planner/forecast"},
+	"planner/report":   {"internal/table", "internal/volume", "planner", "planner/backtest", "planner/forecast", "planner/ledger"},
 	"tiering/policy":   {"internal/fsys"},
 	"tiering/scan":     {"internal/fsys", "tiering/policy"},
 	"tiering": {
@@ -47,6 +49,8 @@ var arrows = map[string][]string{
 	"internal/history":     {"internal/outbox", "internal/sqlite", "internal/volume"},
 	"internal/influx":      {"internal/line", "internal/volume"},
 	"internal/historytest": {"internal/line", "internal/volume", "planner"},
+	"internal/ledger":      {"internal/sqlite", "internal/volume"},
+	"internal/ledgertest":  {"internal/volume", "planner/ledger"},
 	"internal/influxtest":  {},
 	"internal/mounttest":   {},
 	"internal/fsys":        {},
@@ -61,7 +65,7 @@ var arrows = map[string][]string{
 
 // mayTest are the packages that only tests may import.
 var mayTest = []string{
-	"internal/fsys/crash", "internal/fsys/fault", "internal/historytest", "internal/influxtest", "internal/mounttest",
+	"internal/fsys/crash", "internal/fsys/fault", "internal/historytest", "internal/influxtest", "internal/ledgertest", "internal/mounttest",
 }
 
 // onlyIn names, for libraries that touch the world, the one package that imports them.

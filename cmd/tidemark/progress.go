@@ -68,6 +68,11 @@ const (
 
 // showProgress shows how far an engine has come, until the function it returns is called.
 func (p *program) showProgress(e *tiering.Engine) (stop func()) {
+	return p.showWhile(func(width int) { p.showSnapshot(e.Progress(), width) })
+}
+
+// showWhile calls show again and again, with the width of the terminal or 0, until the function it returns is called.
+func (p *program) showWhile(show func(width int)) (stop func()) {
 	if p.status == nil {
 		return func() {}
 	}
@@ -87,7 +92,7 @@ func (p *program) showProgress(e *tiering.Engine) (stop func()) {
 				p.status.draw("")
 				return
 			case <-tick.C:
-				p.showSnapshot(e.Progress(), width)
+				show(width)
 			}
 		}
 	})
@@ -101,11 +106,18 @@ func (p *program) showSnapshot(s tiering.Snapshot, width int) {
 		if width > 0 {
 			p.status.draw("")
 		}
-	case width > 0:
-		p.status.draw(table.Cells.Truncate(progressLine(s, now), width-1, "…"))
 	default:
-		p.log.Info(progressLine(s, now))
+		p.showLine(progressLine(s, now), width)
 	}
+}
+
+// showLine draws a line of progress on a terminal, and logs it elsewhere.
+func (p *program) showLine(text string, width int) {
+	if width > 0 {
+		p.status.draw(table.Cells.Truncate(text, width-1, "…"))
+		return
+	}
+	p.log.Info(text)
 }
 
 // progressLine is such as "moving: 120 of 400 files, 1.2 GiB of 4.0 GiB, 180 MiB/s, 16s left".

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,5 +61,31 @@ func TestReadmesConfigurationIsValid(t *testing.T) {
 		if _, err := config.Parse("README.md", []byte(text), p.checks()...); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The README's backtest is one of the demo's volumes.
+func TestReadmeShowsABacktest(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "tidemark.yaml")
+	if err := os.WriteFile(file, []byte("data_dir: "+dir+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, said bytes.Buffer
+	p := &program{
+		stdout: &said, stderr: &said, getenv: func(string) string { return "" }, log: slog.New(slog.DiscardHandler),
+		now: func() time.Time { return time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC) },
+	}
+	if err := p.play(t.Context(), config.Default(), dir); err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = &out
+	screen := strings.TrimSuffix(fenced(t, "text")[0], "\n")
+	command, screen, _ := strings.Cut(screen, "\n")
+	if err := p.app().RunContext(t.Context(), strings.Fields(strings.Replace(command, "$ tidemark", "tidemark --config "+file, 1))); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), screen) {
+		t.Errorf("the README shows\n%s\nwhich %s does not print; it prints\n%s", screen, command, &out)
 	}
 }

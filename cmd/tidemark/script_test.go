@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,8 +44,10 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ESC", "\x1b")
 			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
 			env.Setenv("TIDEMARK_CONFIG", env.WorkDir+"/tidemark.yaml")
-			if err := os.WriteFile(env.WorkDir+"/past.csv", pastCSV(time.Now()), 0o600); err != nil {
-				return err
+			for name, text := range map[string][]byte{"past.csv": pastCSV(time.Now()), "longer.csv": []byte(fleetCSV(time.Now()))} {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), text, 0o600); err != nil {
+					return err
+				}
 			}
 			// Other tests mount what they need, also what hangs, below the temporary directory.
 			text := fmt.Sprintf("host: testhost\ndata_dir: %s/state\nagent: {exclude: {paths: ['%s/**']}}\n", env.WorkDir, os.TempDir())
@@ -62,6 +65,23 @@ func pastCSV(now time.Time) []byte {
 		fmt.Fprintf(&csv, "web1:/srv,%s,%d,4000000\n", now.UTC().AddDate(0, 0, day-39).Format(time.DateOnly), 1_000_000+1000*day)
 	}
 	return []byte(csv.String())
+}
+
+// fleetCSV is two volumes' past until yesterday: one grows by a gigabyte a day to 60 of 100, one is three days old.
+func fleetCSV(now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "series,time,used,capacity")
+	row := func(series string, daysAgo int, used int64) {
+		day := now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -daysAgo)
+		fmt.Fprintf(&b, "%s,%s,%d,100000000000\n", series, day.Format(time.RFC3339), used)
+	}
+	for ago := 60; ago >= 0; ago-- {
+		row("db1:/srv", ago, int64(60-ago)*1_000_000_000)
+	}
+	for ago := 3; ago >= 0; ago-- {
+		row("db2:/new", ago, 5_000_000_000)
+	}
+	return b.String()
 }
 
 // exitCodeCommand is `exitcode N command…`: it runs a command and wants that exit code.

@@ -91,6 +91,7 @@ func (p *program) sampleAndShow(ctx context.Context, cfg *config.Config) error {
 // it changes, what the policies would do.
 func (p *program) showVolumes(ctx context.Context, cfg *config.Config, plan planner.Planner, sampled <-chan struct{}, policies *previews) error {
 	var printed time.Time
+	ledger := dailyPublisher{p: p, cfg: cfg, plan: plan}
 	for {
 		select {
 		case <-ctx.Done():
@@ -127,6 +128,7 @@ func (p *program) showVolumes(ctx context.Context, cfg *config.Config, plan plan
 			}
 			p.say("%s; next sample within %s; interrupt to end", printed.Format(time.DateTime), cfg.Agent.Every)
 		}
+		ledger.publish(ctx, printed)
 	}
 }
 

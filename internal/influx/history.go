@@ -186,14 +186,19 @@ func keyOf(tags map[string]string) string {
 
 // hosts returns the hosts that have readings within [from, to), sorted, and perhaps some that have none.
 func (h *History) hosts(ctx context.Context, sel volume.Selector, from, to time.Time) ([]string, error) {
+	return h.client.hosts(ctx, h.bucket, line.Disk, sel, from, to)
+}
+
+// hosts returns the hosts that have points of a measurement within [from, to), sorted, and perhaps some that have none.
+func (c *Client) hosts(ctx context.Context, bucket, measurement string, sel volume.Selector, from, to time.Time) ([]string, error) {
 	if sel.Host != "" {
 		return []string{sel.Host}, nil
 	}
 	// This form of the question is answered from the index. On 1.8 it must not name a field, or the answer is empty.
-	flux := source(h.bucket, from, to) + where("_measurement", line.Disk) + selected(sel) +
+	flux := source(bucket, from, to) + where("_measurement", measurement) + selected(sel) +
 		"\n  |> keep(columns: [\"host\"])\n  |> group()\n  |> distinct(column: \"host\")"
 	var hosts []string
-	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {
+	err := c.rows(ctx, bucket, flux, func(r *query.FluxRecord) error {
 		if host := text(r, "_value"); host != "" {
 			hosts = append(hosts, host)
 		}

@@ -11,6 +11,7 @@ const (
 	Disk       = "disk"            // Telegraf's
 	DiskIO     = "diskio"          // Telegraf's
 	VolumeName = "tidemark_volume" // what disk has no field for
+	Outlook    = "tidemark_outlook"
 )
 
 // DiskPoint is a reading as Telegraf's disk plugin writes it.

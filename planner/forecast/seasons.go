@@ -135,21 +135,6 @@ func sameTime(y []float64, h, period, cycles int) []float64 {
 	return f
 }
 
-// shapeOfCycle is the last cycle of the long period moved to the level of the last cycle of the short one.
-func shapeOfCycle(y []float64, h, short, long int) []float64 {
-	n := len(y)
-	now, then := 0., 0.
-	for i := range short {
-		now += y[n-1-i] / float64(short)
-		then += y[n-1-i-long] / float64(short)
-	}
-	f := sameTime(y, h, long, 1)
-	for k := range f {
-		f[k] += now - then
-	}
-	return f
-}
-
 // logsOf are the logarithms, where all values are above zero.
 func logsOf(y []float64) ([]float64, bool) {
 	logs := make([]float64, len(y))

@@ -11,7 +11,7 @@ import (
 	"github.com/tidemark/tidemark/planner"
 )
 
-const barCells = 8
+const barCells = 5
 
 // bar draws a share of 0 to 1 with eighths of a cell.
 func bar(share float64) string {

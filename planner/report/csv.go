@@ -42,6 +42,7 @@ func NewVolumesCSV(w io.Writer) (*CSV, error) {
 	header := []string{
 		"host", "path", "device", "fstype", "mode", "time", "resource", "used", "capacity", "used_percent", "growth_per_day",
 		"p10", "p50", "p90", "prob_7d", "prob_30d", "prob_90d", "reason", "stuck", "missing",
+		"backtest_mase", "backtest_relative_mae", "backtest_coverage",
 	}
 	return newCSV(w, header, func(o planner.Outlook) [][]string {
 		s, t := o.Sample, o.TimeToFull
@@ -50,6 +51,7 @@ func NewVolumesCSV(w io.Writer) (*CSV, error) {
 			decimal(o.UsedShare() * 100), decimal(o.GrowthPerDay), rfc3339(t.P10), rfc3339(t.P50), rfc3339(t.P90),
 			decimal(t.Probability7), decimal(t.Probability30), decimal(t.Probability90), string(t.Reason),
 			strconv.FormatBool(s.Stuck), strconv.FormatBool(s.Missing),
+			decimal(o.Backtest.MASE), decimal(o.Backtest.RelativeMAE), decimal(o.Backtest.Coverage),
 		}}
 	})
 }

@@ -98,9 +98,7 @@ func toForecastJSON(o planner.Outlook) forecastJSON {
 		Resource: o.Resource, Unit: o.Unit, Origin: when(o.Origin), Step: int64(o.Step / time.Second),
 		Used: number(o.Used), Capacity: number(o.Capacity), FullLevel: o.FullLevel,
 		Method: o.Method, Models: []modelJSON{}, Reason: string(o.Reason), GrowthPerDay: number(o.GrowthPerDay),
-		Backtest: backtestJSON{
-			o.Backtest.Origins, o.Backtest.Steps, number(o.Backtest.MASE), number(o.Backtest.RelativeMAE), number(o.Backtest.Coverage), number(o.Backtest.Bias),
-		},
+		Backtest:   toBacktestJSON(o),
 		Points:     make([]pointJSON, len(o.Points)),
 		TimeToFull: toTimeToFullJSON(o),
 	}
@@ -111,6 +109,11 @@ func toForecastJSON(o planner.Outlook) forecastJSON {
 		f.Points[i] = pointJSON{when(p.Time), number(p.Forecast), number(p.Lower), number(p.Upper)}
 	}
 	return f
+}
+
+func toBacktestJSON(o planner.Outlook) backtestJSON {
+	b := o.Backtest
+	return backtestJSON{b.Origins, b.Steps, number(b.MASE), number(b.RelativeMAE), number(b.Coverage), number(b.Bias)}
 }
 
 func toTimeToFullJSON(o planner.Outlook) timeToFullJSON {
@@ -154,6 +157,7 @@ type volumeJSON struct {
 	Stuck             bool              `json:"stuck"`
 	Missing           bool              `json:"missing"`
 	GrowthPerDay      number            `json:"growth_per_day"`
+	Backtest          backtestJSON      `json:"backtest"`
 	TimeToFull        timeToFullJSON    `json:"time_to_full"`
 }
 
@@ -168,7 +172,7 @@ func toVolumeJSON(o planner.Outlook) volumeJSON {
 		Tags: tags, Owner: o.Owner, Time: when(s.Time), Resource: o.Resource, Total: s.Total, Free: s.Free, Used: s.Used, UsedPercent: s.UsedPercent(),
 		InodesTotal: s.InodesTotal, InodesFree: s.InodesFree, InodesUsed: s.InodesUsed, InodesUsedPercent: s.InodesUsedPercent(),
 		Reserved: s.Reserved, ReadOnly: s.ReadOnly(), Stuck: s.Stuck, Missing: s.Missing,
-		GrowthPerDay: number(o.GrowthPerDay), TimeToFull: toTimeToFullJSON(o),
+		GrowthPerDay: number(o.GrowthPerDay), Backtest: toBacktestJSON(o), TimeToFull: toTimeToFullJSON(o),
 	}
 }
 

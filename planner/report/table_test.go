@@ -112,7 +112,7 @@ func TestLocaleDoesNotChangeTables(t *testing.T) {
 }
 
 func TestEmptyTableIsItsHeader(t *testing.T) {
-	if got := render(t, "volumes", nil, 80); got != "VOLUME    USABLE  USED           PAST        FULL            30 D\n" {
+	if got := render(t, "volumes", nil, 80); got != "VOLUME    USABLE  USED        PAST        FULL            30 D  ERROR\n" {
 		t.Errorf("%q", got)
 	}
 }

@@ -52,8 +52,11 @@ func likely(o planner.Outlook, now time.Time) (cell, word string) {
 	return "-", ""
 }
 
+// errorColumn is the forecast's own measured error, wherever a date is shown.
+var errorColumn = table.Column{Title: "ERROR", Width: 5, Right: true, Spare: 3}
+
 // Volumes writes the table of `tidemark volumes` and `tidemark up`, at most width cells wide where that is 50 or more: use,
-// the past, when each is full.
+// the past, when each is full, and how far to trust that.
 func Volumes(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) error {
 	t := table.Table{Title: "VOLUME", Columns: []table.Column{
 		{Title: "USABLE", Width: 8, Right: true, Spare: 1},
@@ -61,6 +64,7 @@ func Volumes(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) 
 		{Title: "PAST", Width: sparkCells, Spare: 2},
 		{Title: "FULL", Width: 14},
 		{Title: "30 D", Width: 4, Right: true},
+		errorColumn,
 	}}
 	var words []string
 	for _, o := range outlooks {
@@ -73,7 +77,8 @@ func Volumes(w io.Writer, outlooks []planner.Outlook, width int, now time.Time) 
 			when, word = atLeast+" "+date(o.TimeToFull.P10, now), atLeast
 		}
 		words = append(words, word)
-		t.Add(name(o), amount(o.Capacity, o.Unit), used, spark(o.Past), when, percent(o.TimeToFull.Probability30))
+		t.Add(name(o), amount(o.Capacity, o.Unit), used, spark(o.Past), when, percent(o.TimeToFull.Probability30),
+			relativeError(o.Backtest))
 	}
 	if err := t.Write(w, width); err != nil {
 		return err
@@ -90,7 +95,7 @@ func Forecasts(w io.Writer, outlooks []planner.Outlook, width int, now time.Time
 		{Title: "EARLY", Width: 11},
 		{Title: "LIKELY", Width: 14},
 		{Title: "30 D", Width: 4, Right: true},
-		{Title: "ERROR", Width: 5, Right: true, Spare: 3},
+		errorColumn,
 	}}
 	var words []string
 	for _, o := range outlooks {

@@ -1,0 +1,79 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/tidemark/tidemark/internal/volume"
+	"github.com/tidemark/tidemark/planner/csvinput"
+	"github.com/tidemark/tidemark/planner/forecast"
+)
+
+// Past is what is known of one resource of a volume, or of one series of a CSV, as its forecast takes it.
+type Past struct {
+	Series    string // host:path, or the series' name in a CSV
+	Volume    volume.ID
+	Sample    volume.Sample // the newest; zero for a CSV
+	Resource  volume.Resource
+	Unit      string
+	FullLevel float64 // the share of the capacity that counts as full
+	Input     forecast.Input
+	Seed      uint64 // of its simulated paths
+}
+
+// Pasts yields the past of each selected volume by finished days, in the order and with the pools of Outlooks; a volume
+// without such a day has no observations. An error ends the sequence.
+func (p Planner) Pasts(ctx context.Context, q Query) iter.Seq2[Past, error] {
+	if q.Past == 0 {
+		q.Past = twoYears
+	}
+	return func(yield func(Past, error) bool) {
+		newest, err := p.History.Newest(ctx, q.Select, q.Now.Add(-remembered), q.Now.Add(clockSkew))
+		if err != nil {
+			yield(Past{}, fmt.Errorf("read the newest samples: %w", err))
+			return
+		}
+		for in, err := range p.inputs(ctx, q, units(newest)) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(Past{}, err)
+				return
+			}
+			if !yield(q.past(in), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (q Query) past(in input) Past {
+	p := Past{
+		Series: in.sample.ID.String(), Volume: in.sample.ID, Sample: in.sample, Resource: in.resource, Unit: Bytes, FullLevel: 1, Input: fitInput(in),
+	}
+	if q.PolicyOf != nil {
+		p.FullLevel = q.PolicyOf(in.sample.ID).FullLevel
+	}
+	if in.resource == volume.Inodes {
+		p.Unit = Count
+	}
+	p.Seed = seed(p.Series, p.Resource)
+	return p
+}
+
+// FilePasts yields the series of a CSV, in the file's order.
+func FilePasts(file *csvinput.File, fullLevel float64) iter.Seq2[Past, error] {
+	return func(yield func(Past, error) bool) {
+		for _, s := range file.Series {
+			p := Past{
+				Series: s.Name, Resource: volume.Space, Unit: AsRead, FullLevel: fullLevel, Seed: seed(s.Name, volume.Space),
+				Input: forecast.Input{Observations: s.Observations, LonePointStep: file.MedianStep},
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
