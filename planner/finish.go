@@ -51,6 +51,9 @@ func (t *rows) join(m member) {
 		d.full += s.Capacity * m.policy.FullLevel
 		r.doubt[s.Doubt] += s.Capacity
 		t.take(m)
+		if r.volumes > 1 {
+			r.summed.add(m.fit, s, d.units, volume.StartOfDay(r.origin).AddDate(0, 0, -2))
+		}
 	}
 	if t.query.Curves {
 		r.remember(m.fit)
@@ -64,7 +67,7 @@ func (t *rows) take(m member) {
 		growth := 1 + t.scenarios[one.scenario].Growth
 		from := m.row.flow(one.scenario, s)
 		var to *flow
-		if one.to != nil && one.to != m.row {
+		if one.to != nil {
 			to = one.to.flow(one.scenario, s)
 		}
 		now := one.move.frees(one.move.by(s.Origin), s.Used, s.Capacity, 0)
@@ -156,6 +159,7 @@ func (t *rows) finish(r *row) Plan {
 		p.Origin = d.origin
 	}
 	p.FullLevel = d.full / d.capacity
+	t.reconcile(r)
 	why := r.why()
 	horizon := t.query.horizon()
 	for k, s := range t.scenarios {
@@ -182,7 +186,7 @@ func (t *rows) finish(r *row) Plan {
 	}
 	p.Past = r.thinned()
 	done := *p
-	r.demand, r.lone, r.past = demand{}, nil, nil // a fleet's would not fit in memory
+	r.demand, r.summed, r.lone, r.past = demand{}, summed{}, nil, nil // a fleet's would not fit in memory
 	return done
 }
 

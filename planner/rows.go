@@ -117,6 +117,7 @@ type row struct {
 
 	plan   Plan
 	demand demand
+	summed summed
 	lone   *forecast.Simulation
 	doubt  map[forecast.Reason]float64 // capacity of the volumes, by what keeps each from a date
 	past   map[time.Time]Fact
