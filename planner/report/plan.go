@@ -48,7 +48,7 @@ func PlanTable(w io.Writer, d Plan, width int) error {
 		{Title: "A MONTH", Width: 9, Right: true, Spare: 1},
 		{Title: "EARLY", Width: 11},
 		{Title: "LIKELY", Width: 14},
-		{Title: "LATE", Width: 10, Spare: 4},
+		{Title: "LATE", Width: 11, Spare: 4},
 		{Title: "ORDER BY", Width: 10},
 		{Title: "BUY", Width: 8, Right: true},
 	}}
@@ -131,7 +131,7 @@ func (d Plan) remarks() []string {
 	all := []string{fmt.Sprintf("BUY: with so much more, fewer than one future in ten is full within %s; ORDER BY: EARLY less the lead time, %s",
 		dayCount(d.Horizon), dayCount(d.LeadTime))}
 	for _, p := range d.Plans {
-		if p.CountedElsewhere > 0 || p.Unknown > 0 {
+		if p.Tag != "" && p.CountedElsewhere+p.Unknown > 0 {
 			all = append(all, planName(p)+": "+summed(p))
 		}
 	}
@@ -141,6 +141,7 @@ func (d Plan) remarks() []string {
 	return all
 }
 
+// summed says which volumes a group's row adds up.
 func summed(p planner.Plan) string {
 	parts := []string{plural(p.Volumes, "volume")}
 	if p.CountedElsewhere > 0 {

@@ -29,7 +29,7 @@ func PlanHTML(w io.Writer, d Plan) error {
 	reasons := map[string]bool{}
 	for i, p := range d.Plans {
 		r := rowHTML{ID: "v" + decimal(float64(i+1)), Name: planName(p), Owner: table.Printable(p.Owner)}
-		if p.CountedElsewhere > 0 || p.Unknown > 0 || p.Tag != "" {
+		if p.Tag != "" {
 			r.Summed = summed(p)
 		}
 		for _, o := range p.Outcomes {
