@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -161,10 +162,13 @@ func (t *rows) finish(r *row) Plan {
 	p.FullLevel = d.full / d.capacity
 	t.reconcile(r)
 	why := r.why()
+	if !(d.capacity > 0) {
+		p.Outcomes = []Outcome{unknown(d, why)}
+		return t.done(r)
+	}
 	horizon := t.query.horizon()
 	for k, s := range t.scenarios {
-		if !(d.capacity > 0) {
-			p.Outcomes = append(p.Outcomes, unknown(s.Name, d, why))
+		if t.changesNothing(r, k) {
 			continue
 		}
 		f := future{d, 1 + s.Growth, d.flows[k]}
@@ -184,9 +188,43 @@ func (t *rows) finish(r *row) Plan {
 		}
 		p.Outcomes = append(p.Outcomes, o)
 	}
-	p.Past = r.thinned()
-	done := *p
-	r.demand, r.summed, r.lone, r.past = demand{}, summed{}, nil, nil // a fleet's would not fit in memory
+	return t.done(r)
+}
+
+// changesNothing says whether a scenario is of other rows only, or makes of this one what another scenario has made.
+func (t *rows) changesNothing(r *row, scenario int) bool {
+	type change struct {
+		growth float64
+		adds   string
+		moves  bool
+	}
+	of := func(k int) change {
+		s := t.scenarios[k]
+		c := change{growth: s.Growth, moves: r.demand.flows[k].taken != nil}
+		for _, a := range s.Adds {
+			if t.mine(r)(a) {
+				c.adds += fmt.Sprintln(a.Amount, a.At)
+			}
+		}
+		return c
+	}
+	s, own := t.scenarios[scenario], of(scenario)
+	if own == (change{}) {
+		return len(s.Adds)+len(s.Moves) > 0
+	}
+	for k := 1; k < scenario; k++ {
+		if of(k) == own {
+			return true
+		}
+	}
+	return false
+}
+
+// done is a row's plan, and lets go of what it was made from: a fleet's would not fit in memory.
+func (t *rows) done(r *row) Plan {
+	r.plan.Past = r.thinned()
+	done := r.plan
+	r.demand, r.summed, r.lone, r.past = demand{}, summed{}, nil, nil
 	return done
 }
 
@@ -244,9 +282,10 @@ func (r *row) why() forecast.Reason {
 	return ""
 }
 
-func unknown(name string, d *demand, why forecast.Reason) Outcome {
+// unknown is the outcome of a row whose capacity is not known.
+func unknown(d *demand, why forecast.Reason) Outcome {
 	nan := math.NaN()
-	o := Outcome{Scenario: name, Used: nan, Capacity: nan, GrowthPerDay: nan, Probability: nan, Buy: nan, Reason: why}
+	o := Outcome{Scenario: AsItIs, Used: nan, Capacity: nan, GrowthPerDay: nan, Probability: nan, Buy: nan, Reason: why}
 	if d.units > 0 {
 		o.Used, o.GrowthPerDay = d.used, d.growthPerDay
 	}

@@ -50,7 +50,7 @@ type Plan struct {
 	Unit             string
 	Origin           time.Time // from which the futures start
 	FullLevel        float64   // the share of the capacity that counts as full; of a group the mean
-	Outcomes         []Outcome // of AsItIs, then of the query's scenarios
+	Outcomes         []Outcome // of AsItIs, then of the query's scenarios that change something here
 	Past             []Fact    // oldest first; with Curves only
 	Moves            []Move    // the policies' that take from it or bring to it
 }
