@@ -100,3 +100,21 @@ func TestTheClosestMountHoldsADirectory(t *testing.T) {
 		t.Error("a directory of another host is held")
 	}
 }
+
+func TestWhatAPolicyTookStaysTaken(t *testing.T) {
+	m := Move{Stop: .5}
+	for _, tc := range []struct {
+		name                                  string
+		eligible, use, capacity, before, want float64
+	}{
+		{"down to its mark", 100, 80, 100, 0, 30},
+		{"as far as it may", 20, 80, 100, 0, 20},
+		{"below its mark", 100, 40, 100, 0, 0},
+		{"nothing comes back", 100, 60, 100, 30, 30},
+		{"and more as use grows", 100, 95, 100, 30, 45},
+	} {
+		if got := m.frees(tc.eligible, tc.use, tc.capacity, tc.before); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}

@@ -291,3 +291,18 @@ func TestWithoutACapacityAndWhenFullThereAreStillPaths(t *testing.T) {
 		t.Errorf("a full volume that never changes: reason %q, doubt %q", s.TimeToFull.Reason, s.Doubt)
 	}
 }
+
+func TestWhenAndHowMuchAreDrawnApart(t *testing.T) {
+	d := Draws{Seed: 5}
+	const n = 4000
+	var sx, sy, sxx, syy, sxy float64
+	for i := range n {
+		x, y := d.normals(i)(), float64(d.ages(i)())
+		x = math.Abs(x)
+		sx, sy, sxx, syy, sxy = sx+x, sy+y, sxx+x*x, syy+y*y, sxy+x*y
+	}
+	r := (n*sxy - sx*sy) / math.Sqrt((n*sxx-sx*sx)*(n*syy-sy*sy))
+	if math.Abs(r) > .06 {
+		t.Errorf("the ages of days and the errors of the drift have the correlation %.2f", r)
+	}
+}
