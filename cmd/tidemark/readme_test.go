@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,5 +63,29 @@ func TestReadmesConfigurationIsValid(t *testing.T) {
 		if _, err := config.Parse("README.md", []byte(text), p.checks()...); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The README's plan is that of the demo's volumes, as `tidemark plan --add demo:/srv/scans=4TiB@2027-03-01` prints it.
+func TestReadmeShowsThePlanOfTheDemo(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{
+		stdout: &bytes.Buffer{}, stderr: &out, getenv: func(string) string { return "" }, log: slog.New(slog.DiscardHandler),
+		now: func() time.Time { return time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC) },
+	}
+	dir := t.TempDir()
+	if err := p.play(t.Context(), config.Default(), dir); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "tidemark.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "host: demo\ndata_dir: %s\n", dir), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = &out
+	if err := p.app().RunContext(t.Context(), []string{"tidemark", "--config", file, "plan", "--add", "demo:/srv/scans=4TiB@2027-03-01"}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(fenced(t, "text"), out.String()) {
+		t.Errorf("the README does not show what plan prints of the demo's volumes:\n%s", &out)
 	}
 }

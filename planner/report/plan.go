@@ -60,7 +60,7 @@ func PlanTable(w io.Writer, d Plan, width int) error {
 		for i, o := range p.Outcomes {
 			name := planName(p)
 			if i > 0 {
-				name = "  " + table.Printable(o.Scenario)
+				name = "  " + table.Printable(strings.TrimPrefix(o.Scenario, p.Series+"=")) // its name stands above
 			}
 			full, word := likelyFull(o, d.Now)
 			order := orderBy(o)
