@@ -95,18 +95,11 @@ type future struct {
 }
 
 // start is the use at the origin.
-func (f future) start() float64 { return max(0, f.used-f.now) }
+func (f *future) start() float64 { return max(0, f.used-f.now) }
 
-func (f future) end(path, unit int) float64 { return f.use(f.ends, path, unit) }
+func (f *future) end(path, unit int) float64 { return f.use(f.ends, path, unit) }
 
-func (f future) peak(path, unit int) float64 {
-	if f.peaks == nil {
-		return f.end(path, unit)
-	}
-	return f.use(f.peaks, path, unit)
-}
-
-func (f future) use(changes []float64, path, unit int) float64 {
+func (f *future) use(changes []float64, path, unit int) float64 {
 	at := path*f.units + unit
 	use := max(0, f.used+f.growth*changes[at])
 	if f.taken != nil {
@@ -117,7 +110,7 @@ func (f future) use(changes []float64, path, unit int) float64 {
 
 // passages are when each path first reaches its level, in units, sorted (+Inf: never), and how far each stands above it at most
 // within the first so many units, sorted.
-func (f future) passages(levels []float64, within int) (units, above []float64) {
+func (f *future) passages(levels []float64, within int) (units, above []float64) {
 	units, above = make([]float64, forecast.Paths), make([]float64, forecast.Paths)
 	for i := range units {
 		units[i], above[i] = math.Inf(1), math.Inf(-1)
@@ -126,7 +119,11 @@ func (f future) passages(levels []float64, within int) (units, above []float64) 
 			units[i] = 0
 		}
 		for u, level := range levels {
-			peak := f.peak(i, u)
+			end := f.end(i, u)
+			peak := end
+			if f.peaks != nil {
+				peak = f.use(f.peaks, i, u)
+			}
 			if peak >= level && math.IsInf(units[i], 1) {
 				units[i] = float64(u)
 				if peak > before {
@@ -138,7 +135,7 @@ func (f future) passages(levels []float64, within int) (units, above []float64) 
 			} else if !math.IsInf(units[i], 1) {
 				break
 			}
-			before = f.end(i, u)
+			before = end
 		}
 	}
 	slices.Sort(units)
@@ -172,7 +169,7 @@ func (d *demand) by(units []float64, share float64) time.Time {
 }
 
 // outcome is what becomes of a row in a scenario. Why is the reason to withhold dates, or empty.
-func (f future) outcome(name string, steps []step, horizon time.Duration, why forecast.Reason, unit string) Outcome {
+func (f *future) outcome(name string, steps []step, horizon time.Duration, why forecast.Reason, unit string) Outcome {
 	o := Outcome{Scenario: name, Used: f.start(), Capacity: f.capacity, GrowthPerDay: f.growthPerDay * f.growth, FreedNow: f.now}
 	within := f.within(horizon)
 	for _, s := range steps {
@@ -203,7 +200,7 @@ func (f future) outcome(name string, steps []step, horizon time.Duration, why fo
 }
 
 // takes is how much more than at once policies take within so many units, in the mean of the paths.
-func (f future) takes(units int) float64 {
+func (f *future) takes(units int) float64 {
 	sum := 0.
 	for i := range forecast.Paths {
 		sum += f.taken[i*f.units+units-1] - f.now
@@ -242,7 +239,7 @@ func roundUp(v float64, unit string) float64 {
 const curvePoints = 60
 
 // curve is the quantiles of the use at the origin and at times until the horizon.
-func (f future) curve(horizon time.Duration) []Quantiles {
+func (f *future) curve(horizon time.Duration) []Quantiles {
 	within := f.within(horizon)
 	n := min(curvePoints, within)
 	start := f.start()

@@ -32,7 +32,7 @@ func TestCapacityCountsFromTheDayItComes(t *testing.T) {
 		{"too late", 51 * day, 50},
 	} {
 		steps := d.steps([]Addition{{Amount: 10, At: now.Add(tc.at)}}, func(Addition) bool { return true })
-		o := future{demand: d, growth: 1}.outcome("x", steps, 200*day, "", AsRead)
+		o := (&future{demand: d, growth: 1}).outcome("x", steps, 200*day, "", AsRead)
 		if got := o.P50.Sub(now).Hours() / 24; math.Abs(got-tc.want) > 1e-9 {
 			t.Errorf("%s: full after %v days, want %v", tc.name, got, tc.want)
 		}
@@ -45,7 +45,7 @@ func TestPeaksFillAndAreBoughtFor(t *testing.T) {
 	for i, v := range d.ends {
 		d.peaks[i] = v + 20
 	}
-	o := future{demand: d, growth: 1}.outcome("x", nil, 100*day, "", AsRead)
+	o := (&future{demand: d, growth: 1}).outcome("x", nil, 100*day, "", AsRead)
 	// On the thirtieth day use goes from 79 to a peak of 100; on the last it peaks at 170.
 	if got := o.P10.Sub(now).Hours() / 24; math.Abs(got-30) > 1e-9 || o.Buy != 71 {
 		t.Errorf("full after %v days, buy %v; want 30 and 71", got, o.Buy)

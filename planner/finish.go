@@ -171,7 +171,7 @@ func (t *rows) finish(r *row) Plan {
 		if t.changesNothing(r, k) {
 			continue
 		}
-		f := future{d, 1 + s.Growth, d.flows[k]}
+		f := &future{d, 1 + s.Growth, d.flows[k]}
 		reason := why
 		if arrives := f.taken != nil && f.takes(f.within(horizon)) < 0; arrives && (why == forecast.ReasonIdle || why == forecast.ReasonShrinking) {
 			reason = "" // what the policy brings fills it, whatever it did before
@@ -293,7 +293,7 @@ func unknown(d *demand, why forecast.Reason) Outcome {
 }
 
 // capacities are what there is and what counts as full, at the origin and at each change.
-func (f future) capacities(steps []step) []Fact {
+func (f *future) capacities(steps []step) []Fact {
 	all := []Fact{{f.origin, f.full, f.capacity}}
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.unit, b.unit) })
 	for _, s := range steps {
