@@ -89,8 +89,9 @@ func (p *program) app() *cli.App {
 			Name: "config", Usage: "read `FILE`", DefaultText: "$TIDEMARK_CONFIG, else /etc/tidemark/tidemark.yaml where there is one",
 		}},
 		Commands: []*cli.Command{
-			p.upCommand(), p.agentCommand(), p.tierdCommand(), p.volumesCommand(), p.forecastCommand(), p.backtestCommand(), p.importCommand(),
-			p.policyCommand(), p.archiveCommand(), p.holdCommand(), p.auditCommand(), p.recoverCommand(), p.configCommand(), p.readVolumesCommand(), p.playTieringCommand(),
+			p.upCommand(), p.agentCommand(), p.tierdCommand(), p.volumesCommand(), p.forecastCommand(), p.planCommand(), p.backtestCommand(),
+			p.importCommand(), p.policyCommand(), p.archiveCommand(), p.holdCommand(), p.auditCommand(), p.recoverCommand(), p.configCommand(),
+			p.readVolumesCommand(), p.playTieringCommand(),
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // run owns the exit code
 		Action:         p.noCommand,

@@ -71,12 +71,21 @@ func (p *program) forecast(ctx *cli.Context) error {
 
 // forecastOptions reads the flags that both kinds of input share. FullLevel stays 0 where no flag sets it.
 func forecastOptions(ctx *cli.Context, cfg *config.Config) (forecast.Options, error) {
-	opt := forecast.Options{Horizon: cfg.Planner.Horizon}
+	opt, err := horizonOptions(ctx, cfg)
+	if err != nil {
+		return opt, err
+	}
 	level, err := config.ParsePercent(ctx.String("level"))
 	if err != nil || level <= 0 || level >= 1 {
 		return opt, usagef("write a percentage between 0 and 100, such as 95", "--level %q is no level of an interval", ctx.String("level"))
 	}
 	opt.Level = level
+	return opt, nil
+}
+
+// horizonOptions are how far ahead, and what counts as full. FullLevel stays 0 where no flag sets it.
+func horizonOptions(ctx *cli.Context, cfg *config.Config) (forecast.Options, error) {
+	opt := forecast.Options{Horizon: cfg.Planner.Horizon}
 	if ctx.IsSet("full-level") {
 		full, err := config.ParsePercent(ctx.String("full-level"))
 		if err != nil || full <= 0 || full > 1 {

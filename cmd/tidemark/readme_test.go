@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,12 +82,38 @@ func TestReadmeShowsABacktest(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.stdout = &out
-	screen := strings.TrimSuffix(fenced(t, "text")[0], "\n")
+	texts := fenced(t, "text")
+	at := slices.IndexFunc(texts, func(text string) bool { return strings.HasPrefix(text, "$ tidemark backtest") })
+	screen := strings.TrimSuffix(texts[at], "\n")
 	command, screen, _ := strings.Cut(screen, "\n")
 	if err := p.app().RunContext(t.Context(), strings.Fields(strings.Replace(command, "$ tidemark", "tidemark --config "+file, 1))); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), screen) {
 		t.Errorf("the README shows\n%s\nwhich %s does not print; it prints\n%s", screen, command, &out)
+	}
+}
+
+// The README's plan is that of the demo's volumes, as `tidemark plan --add demo:/srv/scans=4TiB@2027-03-01` prints it.
+func TestReadmeShowsThePlanOfTheDemo(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{
+		stdout: &bytes.Buffer{}, stderr: &out, getenv: func(string) string { return "" }, log: slog.New(slog.DiscardHandler),
+		now: func() time.Time { return time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC) },
+	}
+	dir := t.TempDir()
+	if err := p.play(t.Context(), config.Default(), dir); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "tidemark.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "host: demo\ndata_dir: %s\n", dir), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.stdout = &out
+	if err := p.app().RunContext(t.Context(), []string{"tidemark", "--config", file, "plan", "--add", "demo:/srv/scans=4TiB@2027-03-01"}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(fenced(t, "text"), out.String()) {
+		t.Errorf("the README does not show what plan prints of the demo's volumes:\n%s", &out)
 	}
 }

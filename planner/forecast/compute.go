@@ -26,6 +26,18 @@ func (o Options) withDefaults(step time.Duration) Options {
 // Compute forecasts one series. Its only error is a series without any use. Every number of the result is finite but
 // those whose documentation says NaN.
 func Compute(in Input, opt Options) (Forecast, error) {
+	f, _, err := compute(in, opt)
+	return f, err
+}
+
+// basis is what the paths of a forecast are drawn from.
+type basis struct {
+	futures futures
+	full    float64 // the use that counts as full; +Inf without a capacity
+	doubt   Reason  // why a date would be a guess
+}
+
+func compute(in Input, opt Options) (Forecast, basis, error) {
 	observed := make([]Observation, 0, len(in.Observations))
 	for _, o := range in.Observations {
 		if isUse(o.Used) {
@@ -33,7 +45,7 @@ func Compute(in Input, opt Options) (Forecast, error) {
 		}
 	}
 	if len(observed) == 0 {
-		return Forecast{}, errors.New("the series has no value")
+		return Forecast{}, basis{}, errors.New("the series has no value")
 	}
 	g := newGrid(in, observed).afterLoad()
 	opt = opt.withDefaults(g.step)
@@ -67,8 +79,9 @@ func Compute(in Input, opt Options) (Forecast, error) {
 			f.Backtest.RelativeMAE = e.absolute / e.noChange
 		}
 	}
-	f.TimeToFull = timeToFull(g, o, origin, capacity, opt)
-	return f, nil
+	b := basisOf(g, o, origin, capacity, opt)
+	f.TimeToFull = b.timeToFull(origin, capacity, opt)
+	return f, b, nil
 }
 
 const (
@@ -155,27 +168,39 @@ func (o outlook) drift() []float64 {
 	return drift
 }
 
-func timeToFull(g grid, o outlook, origin Observation, capacity float64, opt Options) TimeToFull {
+func basisOf(g grid, o outlook, origin Observation, capacity float64, opt Options) basis {
+	b := basis{full: math.Inf(1)}
+	free := origin.Used // where it is not known, or nothing is, what is idle goes by the use
+	if !math.IsNaN(capacity) {
+		b.full = capacity * opt.FullLevel
+		if origin.Used < b.full {
+			free = b.full - origin.Used
+		}
+	}
+	quiet := quietSteps(g, origin.Used, free)
+	window := g.window(sawtoothWindow, sawtoothPoints)
+	back := falling(append(slices.Clone(window.filled), origin.Used)) // which may have left its teeth today
+	if back.falls {
+		b.futures = recurring(pastOf(window), back.rise*float64(o.past.steps), o.n)
+	} else {
+		b.futures = wander(o.past, o.drift(), origin.Used, float64(quiet/o.past.steps))
+	}
+	b.doubt = withhold(g, origin, quiet, opt.Now, back, o)
+	return b
+}
+
+func (b basis) timeToFull(origin Observation, capacity float64, opt Options) TimeToFull {
 	if math.IsNaN(capacity) {
 		nan := math.NaN()
 		return TimeToFull{Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonNoCapacity}
 	}
-	full := capacity * opt.FullLevel
-	if origin.Used >= full {
+	if origin.Used >= b.full {
 		at := origin.Time
 		return TimeToFull{P10: at, P50: at, P90: at, Probability7: 1, Probability30: 1, Probability90: 1, Reason: ReasonFull}
 	}
-	quiet := quietSteps(g, origin.Used, full-origin.Used)
-	window := g.window(sawtoothWindow, sawtoothPoints)
-	back := falling(append(slices.Clone(window.filled), origin.Used)) // which may have left its teeth today
-	var p passage
-	if back.falls {
-		p = recur(pastOf(window), back.rise*float64(o.past.steps), o.n, full, opt.Seed)
-	} else {
-		p = simulate(o.past, o.drift(), origin.Used, full, float64(quiet/o.past.steps), opt.Seed)
-	}
+	p := b.futures.passage(b.full, origin.Used, opt.Seed)
 	t := TimeToFull{Probability7: p.probability(7), Probability30: p.probability(30), Probability90: p.probability(90)}
-	if t.Reason = withhold(g, origin, quiet, opt.Now, back, o); t.Reason != "" {
+	if t.Reason = b.doubt; t.Reason != "" {
 		if t.Reason != ReasonShrinking || t.Probability90 < .1 {
 			return t
 		}

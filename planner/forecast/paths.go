@@ -28,6 +28,7 @@ type passage struct {
 // nearest), else steps. What lies in gaps is left out.
 type past struct {
 	unit    time.Duration
+	last    time.Time // of the grid: age 0
 	steps   int       // of the grid in a unit
 	levels  []float64 // at the end of each unit
 	ages    []float64 // in units, of the levels: 0 is the last
@@ -36,7 +37,7 @@ type past struct {
 }
 
 func pastOf(g grid) past {
-	p := past{steps: 1}
+	p := past{steps: 1, last: g.last}
 	if g.step < day {
 		p.steps = int((day + g.step/2) / g.step)
 	}
@@ -135,54 +136,100 @@ func (p past) draws(random *rand.Rand) func() int {
 	}
 }
 
-// simulate draws paths that start at used, as many units long as drift. Each goes along the combination's course (drift,
+// futures are the paths of one series.
+type futures struct {
+	past  past // what they are drawn from
+	begin func(luck) walk
+	n     int  // units
+	whole bool // a level is reached at the end of a unit; else within it, in a straight line to its peak
+}
+
+// luck is what one path is drawn with.
+type luck struct {
+	random *rand.Rand
+	draw   func() int     // the index of the past change that the next unit repeats
+	off    func() float64 // the error of the mean change
+}
+
+// walk goes on by one unit: the use at its end, and the highest within it.
+type walk func() (end, peak float64)
+
+// simulate is when paths of wander reach the full level.
+func simulate(p past, drift []float64, used, full, quiet float64, seed uint64) passage {
+	return wander(p, drift, used, quiet).passage(full, used, seed)
+}
+
+// wander draws paths that start at used, as many units long as drift. Each goes along the combination's course (drift,
 // by unit), off by an error of the mean change, plus changes of the past less their center, so that ordinary change, jumps
 // and cleanups come as they came before. Use never falls below zero. A volume that has been quiet for so many units
 // first stays so: as long again with even odds (P(wait > t) = quiet/(quiet+t), Laplace's rule of succession).
-func simulate(p past, drift []float64, used, full, quiet float64, seed uint64) passage {
+func wander(p past, drift []float64, used, quiet float64) futures {
 	changes := slices.Clone(p.changes)
 	center := p.center(drift)
 	for i := range changes {
 		changes[i] -= center
 	}
-	wrong := p.driftError()
-	return drawn(p, seed, func(random *rand.Rand, draw func() int) float64 {
-		level, off := used, random.NormFloat64()*wrong
-		wait := quiet * (1/(1-random.Float64()) - 1)
-		for u, d := range drift {
-			if float64(u) < wait {
+	return futures{past: p, n: len(drift), begin: func(l luck) walk {
+		level, off := used, l.off()
+		wait := quiet * (1/(1-l.random.Float64()) - 1)
+		u := -1
+		return func() (end, peak float64) {
+			if u++; float64(u) < wait {
+				return level, level
+			}
+			i := l.draw()
+			level = max(0, level+drift[u]+off+changes[i])
+			return level, level + p.lifts[i]
+		}
+	}}
+}
+
+// recur is when paths of recurring reach the full level.
+func recur(p past, rise float64, n int, full float64, seed uint64) passage {
+	return recurring(p, rise, n).passage(full, 0, seed)
+}
+
+// recurring draws paths of n units for use that keeps falling back, where sums of changes would wander off: the levels of the
+// past come again, as much higher as the peaks have been rising since, by unit.
+func recurring(p past, rise float64, n int) futures {
+	return futures{past: p, n: n, whole: true, begin: func(l luck) walk {
+		u := 0
+		return func() (end, peak float64) {
+			i := l.draw()
+			u++
+			end = max(0, p.levels[i]+rise*(p.ages[i]+float64(u)))
+			return end, p.levels[i] + p.lifts[i] + rise*(p.ages[i]+float64(u))
+		}
+	}}
+}
+
+// pathStream tells the generator of paths from others of the same seed.
+const pathStream = 0x7469_6465_6d61_726b
+
+// alone is the luck of a path of a series by itself.
+func (p past) alone(random *rand.Rand, wrong float64) luck {
+	return luck{random, p.draws(random), func() float64 { return random.NormFloat64() * wrong }}
+}
+
+// passage is when each path first reaches the full level from used.
+func (f futures) passage(full, used float64, seed uint64) passage {
+	random := rand.New(rand.NewPCG(seed, pathStream))
+	wrong := f.past.driftError()
+	all := passage{unit: f.past.unit, units: make([]float64, paths)}
+	for i := range all.units {
+		next, level := f.begin(f.past.alone(random, wrong)), used
+		all.units[i] = math.Inf(1)
+		for u := range f.n {
+			end, peak := next()
+			if peak < full {
+				level = end
 				continue
 			}
-			i := draw()
-			next := max(0, level+d+off+changes[i])
-			if peak := next + p.lifts[i]; peak >= full {
-				return float64(u) + (full-level)/(peak-level) // level < full <= peak
+			if all.units[i] = float64(u + 1); !f.whole {
+				all.units[i] = float64(u) + (full-level)/(peak-level) // level < full <= peak
 			}
-			level = next
+			break
 		}
-		return math.Inf(1)
-	})
-}
-
-// recur draws paths of n units for use that keeps falling back, where sums of changes would wander off: the levels of the
-// past come again, as much higher as the peaks have been rising since, by unit.
-func recur(p past, rise float64, n int, full float64, seed uint64) passage {
-	return drawn(p, seed, func(_ *rand.Rand, draw func() int) float64 {
-		for u := range n {
-			i := draw()
-			if p.levels[i]+p.lifts[i]+rise*(p.ages[i]+float64(u+1)) >= full {
-				return float64(u + 1)
-			}
-		}
-		return math.Inf(1)
-	})
-}
-
-func drawn(p past, seed uint64, path func(*rand.Rand, func() int) float64) passage {
-	random := rand.New(rand.NewPCG(seed, 0x7469_6465_6d61_726b))
-	all := passage{unit: p.unit, units: make([]float64, paths)}
-	for i := range all.units {
-		all.units[i] = path(random, p.draws(random))
 	}
 	slices.Sort(all.units)
 	return all

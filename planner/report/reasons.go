@@ -22,6 +22,7 @@ var meanings = map[string]string{
 	stuck:                                "the filesystem does not answer",
 	missing:                              "it was mounted before and is not now",
 	later:                                "the likely date is beyond the horizon",
+	overdue:                              "order at once: an order of today arrives after the early date",
 	atLeast:                              "one future in ten is full by then; the likely date is beyond the horizon",
 	string(forecast.ReasonFull):          "its use has reached the level that counts as full",
 	string(forecast.ReasonNewVolume):     "too short a past for a date: it comes after a week of samples",
