@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"internal/historytest": {"internal/line", "internal/volume", "planner"},
 	"internal/influxtest":  {},
 	"internal/mounttest":   {},
+	"internal/volumetest":  {},
 	"internal/fsys":        {},
 	"internal/fsys/crash":  {"internal/fsys"},
 	"internal/fsys/fault":  {"internal/fsys"},
@@ -62,6 +63,7 @@ var arrows = map[string][]string{
 // mayTest are the packages that only tests may import.
 var mayTest = []string{
 	"internal/fsys/crash", "internal/fsys/fault", "internal/historytest", "internal/influxtest", "internal/mounttest",
+	"internal/volumetest",
 }
 
 // onlyIn names, for libraries that touch the world, the one package that imports them.

@@ -24,8 +24,12 @@ func (o Options) withDefaults(step time.Duration) Options {
 }
 
 // Compute forecasts one series. Its only error is a series without any use. Every number of the result is finite but
-// those whose documentation says NaN.
+// those whose documentation says NaN. It never panics, and takes any input thus: a use that is NaN, infinite, negative or
+// above 1e100 is a gap; such a capacity, or one of zero, is unknown; use above the capacity stands and is full; observations
+// out of order are sorted, and of several at one time the last counts; a gap may be as long as times reach, and a series
+// that is longer than about a million steps counts from there on.
 func Compute(in Input, opt Options) (Forecast, error) {
+	in.Observations = inOrder(in.Observations)
 	observed := make([]Observation, 0, len(in.Observations))
 	for _, o := range in.Observations {
 		if isUse(o.Used) {
@@ -77,6 +81,26 @@ const (
 	// largest is beyond every store, and far from where sums of squares overflow.
 	largest = 1e100
 )
+
+// inOrder sorts observations that are not, keeping one at each time: the last one given. The caller's stay as they are.
+func inOrder(all []Observation) []Observation {
+	increasing := true
+	for i := 1; i < len(all) && increasing; i++ {
+		increasing = all[i-1].Time.Before(all[i].Time)
+	}
+	if increasing {
+		return all
+	}
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b Observation) int { return a.Time.Compare(b.Time) })
+	kept := sorted[:0]
+	for i, o := range sorted {
+		if i+1 == len(sorted) || !o.Time.Equal(sorted[i+1].Time) {
+			kept = append(kept, o)
+		}
+	}
+	return kept
+}
 
 func isUse(v float64) bool { return v >= 0 && v <= largest }
 

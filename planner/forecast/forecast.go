@@ -14,7 +14,7 @@ type Observation struct {
 
 // Input is one series.
 type Input struct {
-	// Observations in time order, no time twice. At least one has a Used.
+	// Observations, best in time order and no time twice (else see Compute). At least one has a Used.
 	Observations []Observation
 	// Newest is the newest raw reading where Observations are whole days: simulated paths start there, and it is the
 	// forecast's origin. Nil, a gap, or one before the last observation with a Used: that observation.
