@@ -18,7 +18,7 @@ const day = 24 * time.Hour
 const (
 	guardVolumes = 40  // of each kind
 	guardFutures = 60  // of each volume
-	guardDays    = 400 // of each future
+	guardDays    = 400 // of the futures of a volume with a date
 )
 
 // score is how the forecasts of one kind's volumes did against their futures.
@@ -48,10 +48,15 @@ func scoreOf(t *testing.T, kind volumetest.Kind) score {
 			t.Fatalf("%s %d: %v", kind, seed, err)
 		}
 		s.reasons[f.TimeToFull.Reason]++
+		dated := f.TimeToFull.Reason == "" || f.TimeToFull.Reason == forecast.ReasonBeyondHorizon
+		days := horizons[2]
+		if dated {
+			days = guardDays
+		}
 		var share [3]float64
 		var by50, spread float64
 		for i := range uint64(guardFutures) {
-			future := v.Future(i, guardDays)
+			future := v.Future(i, days)
 			s.add(f, v, future)
 			full := v.FullIn(future)
 			if full == 0 {
@@ -68,7 +73,7 @@ func scoreOf(t *testing.T, kind volumetest.Kind) score {
 		for h, p := range []float64{f.TimeToFull.Probability7, f.TimeToFull.Probability30, f.TimeToFull.Probability90} {
 			stated[h], truth[h] = append(stated[h], p), append(truth[h], share[h])
 		}
-		if r := f.TimeToFull.Reason; r == "" || r == forecast.ReasonBeyondHorizon {
+		if dated {
 			s.dated++
 			s.below += by50
 			s.between += spread
