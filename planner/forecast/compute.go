@@ -39,7 +39,8 @@ func Compute(in Input, opt Options) (Forecast, error) {
 	if len(observed) == 0 {
 		return Forecast{}, errors.New("the series has no value")
 	}
-	g := newGrid(in, observed).afterLoad()
+	whole := newGrid(in, observed)
+	g := whole.afterLoad()
 	opt = opt.withDefaults(g.step)
 	origin := observed[len(observed)-1]
 	if in.Newest != nil && isUse(in.Newest.Used) && !in.Newest.Time.Before(origin.Time) {
@@ -53,7 +54,7 @@ func Compute(in Input, opt Options) (Forecast, error) {
 	f := Forecast{
 		Origin: origin.Time, Step: g.step, Used: origin.Used, Capacity: capacity,
 		Method: e.method, Reason: e.reason, Weights: e.shares(),
-		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps),
+		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps), Events: whole.events(in),
 	}
 	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
 	at := g.last
@@ -104,6 +105,8 @@ func inOrder(all []Observation) []Observation {
 
 func isUse(v float64) bool { return v >= 0 && v <= largest }
 
+func isCapacity(v float64) bool { return v > 0 && v <= largest }
+
 // stepsLast is how long n steps take, at most longestPath.
 func stepsLast(n int, step time.Duration) time.Duration {
 	if step > longestPath/time.Duration(n) {
@@ -114,12 +117,11 @@ func stepsLast(n int, step time.Duration) time.Duration {
 
 // lastCapacity is the newest that is known: a resize changes the date and never the growth.
 func lastCapacity(in Input) float64 {
-	known := func(v float64) bool { return v > 0 && v <= largest }
-	if in.Newest != nil && known(in.Newest.Capacity) {
+	if in.Newest != nil && isCapacity(in.Newest.Capacity) {
 		return in.Newest.Capacity
 	}
 	for i := len(in.Observations) - 1; i >= 0; i-- {
-		if c := in.Observations[i].Capacity; known(c) {
+		if c := in.Observations[i].Capacity; isCapacity(c) {
 			return c
 		}
 	}

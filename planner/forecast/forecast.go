@@ -79,6 +79,7 @@ type Forecast struct {
 	Backtest     Backtest
 	Points       []Point
 	TimeToFull   TimeToFull
+	Events       []Event // what happened to the volume: the 20 most important, newest last
 }
 
 // Weight is one model's share in the combination.
