@@ -30,6 +30,7 @@ func (o Options) withDefaults(step time.Duration) Options {
 // that is longer than about a million steps counts from there on.
 func Compute(in Input, opt Options) (Forecast, error) {
 	in.Observations = inOrder(in.Observations)
+	in, released := in.undone()
 	observed := make([]Observation, 0, len(in.Observations))
 	for _, o := range in.Observations {
 		if isUse(o.Used) {
@@ -52,18 +53,16 @@ func Compute(in Input, opt Options) (Forecast, error) {
 	course := e.forecast(fit.filled, opt.Steps)
 	o := outlookOf(g, e, origin.Time, opt)
 	f := Forecast{
-		Origin: origin.Time, Step: g.step, Used: origin.Used, Capacity: capacity,
+		Origin: origin.Time, Step: g.step, Used: origin.Used - released, Capacity: capacity,
 		Method: e.method, Reason: e.reason, Weights: e.shares(),
-		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps), Events: whole.events(in),
+		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps), Events: lowered(whole.events(in), released),
 	}
 	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
 	at := g.last
 	for k := range f.Points {
 		at = at.Add(g.step) // one by one: many long steps are more than a time.Duration holds
-		f.Points[k] = Point{
-			Time:     at,
-			Forecast: within(course[k], capacity), Lower: within(course[k]-below[k], capacity), Upper: within(course[k]+above[k], capacity),
-		}
+		v := course[k] - released
+		f.Points[k] = Point{Time: at, Forecast: within(v, capacity), Lower: within(v-below[k], capacity), Upper: within(v+above[k], capacity)}
 	}
 	f.Backtest = Backtest{Origins: e.origins, Steps: e.horizon, MASE: math.NaN(), RelativeMAE: math.NaN(), Coverage: math.NaN(), Bias: math.NaN()}
 	if e.origins > 0 {
@@ -72,7 +71,7 @@ func Compute(in Input, opt Options) (Forecast, error) {
 			f.Backtest.RelativeMAE = e.absolute / e.noChange
 		}
 	}
-	f.TimeToFull = timeToFull(g, o, origin, capacity, opt)
+	f.TimeToFull = timeToFull(g, o, origin, capacity*opt.FullLevel+released, opt)
 	return f, nil
 }
 
@@ -181,12 +180,11 @@ func (o outlook) drift() []float64 {
 	return drift
 }
 
-func timeToFull(g grid, o outlook, origin Observation, capacity float64, opt Options) TimeToFull {
-	if math.IsNaN(capacity) {
+func timeToFull(g grid, o outlook, origin Observation, full float64, opt Options) TimeToFull {
+	if math.IsNaN(full) {
 		nan := math.NaN()
 		return TimeToFull{Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonNoCapacity}
 	}
-	full := capacity * opt.FullLevel
 	if origin.Used >= full {
 		at := origin.Time
 		return TimeToFull{P10: at, P50: at, P90: at, Probability7: 1, Probability30: 1, Probability90: 1, Reason: ReasonFull}

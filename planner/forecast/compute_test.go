@@ -278,6 +278,9 @@ func FuzzCompute(f *testing.F) {
 		if newest != 0 {
 			in.Newest = &Observation{time.Unix(at.Unix()+int64(newest), 0).UTC(), used, math.NaN()}
 		}
+		if len(in.Observations) > 3 { // a run of tiering in the middle
+			in.Interventions = []Intervention{{in.Observations[len(in.Observations)/2].Time, float64(int16(steps)) * scale}}
+		}
 		opt := Options{
 			Steps: 1 + int(steps)%3000, Level: (1 + float64(level)) / 257, FullLevel: (1 + float64(capacity%100)) / 100,
 			Horizon: 400 * day, Now: at.Add(day), Seed: uint64(steps),

@@ -19,10 +19,19 @@ type Input struct {
 	// Newest is the newest raw reading where Observations are whole days: simulated paths start there, and it is the
 	// forecast's origin. Nil, a gap, or one before the last observation with a Used: that observation.
 	Newest *Observation
+	// Interventions are what Tidemark itself did to the volume, in any order: no growth, no cleanup, and nothing that comes again
+	// by itself.
+	Interventions []Intervention
 	// Step is the time between two points of the grid; zero finds it from the data.
 	Step time.Duration
 	// LonePointStep is the step of a series with one observation (the median of its file); zero means a day.
 	LonePointStep time.Duration
+}
+
+// Intervention is a known change of use.
+type Intervention struct {
+	Time   time.Time // observations from then on show it: a day's peak only that of the day after
+	Change float64   // in the input's unit; negative: released
 }
 
 // Options choose what is computed. The zero value of each has the default that is named.
