@@ -30,6 +30,7 @@ func (o Options) withDefaults(step time.Duration) Options {
 // that is longer than about a million steps counts from there on.
 func Compute(in Input, opt Options) (Forecast, error) {
 	in.Observations = inOrder(in.Observations)
+	days := in.Observations
 	in, released := in.undone()
 	observed := make([]Observation, 0, len(in.Observations))
 	for _, o := range in.Observations {
@@ -72,6 +73,12 @@ func Compute(in Input, opt Options) (Forecast, error) {
 		}
 	}
 	f.TimeToFull = timeToFull(g, o, origin, capacity*opt.FullLevel+released, opt)
+	if t, ok := Runaway(in.Recent, days, capacity*opt.FullLevel); ok && f.TimeToFull.Reason != ReasonFull && current(in.Recent, opt.Now) {
+		t.Probability7 = max(t.Probability7, f.TimeToFull.Probability7)
+		t.Probability30 = max(t.Probability30, f.TimeToFull.Probability30)
+		t.Probability90 = max(t.Probability90, f.TimeToFull.Probability90)
+		f.TimeToFull = t
+	}
 	return f, nil
 }
 

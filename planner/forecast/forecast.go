@@ -19,6 +19,9 @@ type Input struct {
 	// Newest is the newest raw reading where Observations are whole days: simulated paths start there, and it is the
 	// forecast's origin. Nil, a gap, or one before the last observation with a Used: that observation.
 	Newest *Observation
+	// Recent are the raw readings until the newest where Observations are days, for Runaway: RunawayPast of them, or none, and
+	// then no runaway is told.
+	Recent []Observation
 	// Interventions are what Tidemark itself did to the volume, in any order: no growth, no cleanup, and nothing that comes again
 	// by itself.
 	Interventions []Intervention
@@ -69,7 +72,7 @@ type TimeToFull struct {
 	P10, P50, P90 time.Time
 	// Probability7, 30 and 90 are P(full within that many days of the origin); NaN without a capacity.
 	Probability7, Probability30, Probability90 float64
-	Reason                                     Reason // why there is no date, or Full; empty when the dates stand for themselves
+	Reason                                     Reason // why there is no date, or Full or Runaway; empty when the dates stand for themselves
 }
 
 // Reason is machine-readable: why a forecast is what it is, or why a date is withheld.
