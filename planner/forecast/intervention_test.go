@@ -101,8 +101,11 @@ func TestInterventionsThatMakeNoSenseCountNothing(t *testing.T) {
 	want, _ := forecast.Compute(in, forecast.Options{Steps: 5})
 	first, last := in.Observations[0].Time, in.Observations[49].Time
 	in.Interventions = []forecast.Intervention{
-		{Time: first, Change: -100}, {Time: first.Add(-day), Change: -100}, {Time: last.Add(time.Second), Change: -100},
-		{Time: first.Add(20 * day), Change: math.NaN()}, {Time: first.Add(20 * day), Change: math.Inf(-1)},
+		{Time: first, Change: -100},
+		{Time: first.Add(-day), Change: -100},
+		{Time: last.Add(time.Second), Change: -100},
+		{Time: first.Add(20 * day), Change: math.NaN()},
+		{Time: first.Add(20 * day), Change: math.Inf(-1)},
 	}
 	got, err := forecast.Compute(in, forecast.Options{Steps: 5})
 	if err != nil || !slices.Equal(got.Points, want.Points) || got.TimeToFull != want.TimeToFull {
