@@ -45,6 +45,9 @@ func hasty(fit forecast.Input, fullLevel float64, now time.Time) bool {
 		return false
 	}
 	last := fit.Observations[n-1].Used
+	if fit.Newest.Time.Sub(fit.Observations[n-1].Time) < 27*time.Hour { // what began before midnight is in yesterday's peak
+		last = min(last, fit.Observations[n-2].Used)
+	}
 	rise := fit.Newest.Used - last
 	var changes []float64
 	for i := max(1, n-28); i < n; i++ {

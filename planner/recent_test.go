@@ -89,6 +89,12 @@ func TestOnlyHastyVolumesAreLookedAt(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
 	}
+	midnight := at(1290+100, 0)
+	midnight.Newest.Time = volume.StartOfDay(now).Add(time.Minute)
+	days[29].Used += 90
+	if !hasty(midnight, 1, midnight.Newest.Time) {
+		t.Error("a rise that began before midnight is not looked at after it")
+	}
 	busy := at(1290+100, 0)
 	for i := range days {
 		days[i].Used += 50 * float64(i%2)
