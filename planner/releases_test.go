@@ -13,8 +13,15 @@ func TestVolumeOfARelease(t *testing.T) {
 	mount := func(host, path string) volume.Sample { return volume.Sample{ID: volume.ID{Host: host, Path: path}} }
 	mounts := []volume.Sample{mount("a", "/"), mount("a", "/srv"), mount("a", "/srv/video"), mount("b", "/srv")}
 	for _, tc := range []struct{ host, path, want string }{
-		{"a", "/srv", "a:/srv"}, {"a", "/srv/scans", "a:/srv"}, {"a", "/srv/video", "a:/srv/video"}, {"a", "/srv/video/2024", "a:/srv/video"},
-		{"a", "/srv/videos", "a:/srv"}, {"a", "/home", "a:/"}, {"b", "/srv/video", "b:/srv"}, {"b", "/home", ""}, {"c", "/srv", ""},
+		{"a", "/srv", "a:/srv"},
+		{"a", "/srv/scans", "a:/srv"},
+		{"a", "/srv/video", "a:/srv/video"},
+		{"a", "/srv/video/2024", "a:/srv/video"},
+		{"a", "/srv/videos", "a:/srv"},
+		{"a", "/home", "a:/"},
+		{"b", "/srv/video", "b:/srv"},
+		{"b", "/home", ""},
+		{"c", "/srv", ""},
 	} {
 		id, found := volumeOf(volume.Release{Host: tc.host, Path: tc.path}, mounts)
 		if got := id.String(); found != (tc.want != "") || found && got != tc.want {

@@ -274,7 +274,8 @@ func TestReleasesAreWhatRunsFreed(t *testing.T) {
 		"tidemark_run,host=a,policy=idle bytes_released=4i 1772330400", // without a path it is no volume's
 	)
 	want := []volume.Release{
-		{Host: "a", Path: "/srv", Time: day0.Add(2 * time.Hour), Bytes: 3}, {Host: "b", Path: "/srv/video", Time: day0.Add(26 * time.Hour), Bytes: 7},
+		{Host: "a", Path: "/srv", Time: day0.Add(2 * time.Hour), Bytes: 3},
+		{Host: "b", Path: "/srv/video", Time: day0.Add(26 * time.Hour), Bytes: 7},
 		{Host: "a", Path: "/srv", Time: day0.Add(30 * time.Hour), Bytes: 5},
 	}
 	got, err := h.Releases(t.Context(), "", day0, day0.Add(48*time.Hour))
