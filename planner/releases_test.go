@@ -11,7 +11,7 @@ import (
 
 func TestVolumeOfARelease(t *testing.T) {
 	mount := func(host, path string) volume.Sample { return volume.Sample{ID: volume.ID{Host: host, Path: path}} }
-	mounts := []volume.Sample{mount("a", "/"), mount("a", "/srv"), mount("a", "/srv/video"), mount("b", "/srv")}
+	mounts := []volume.Sample{mount("a", "/srv/video"), mount("a", "/"), mount("a", "/srv"), mount("b", "/srv")}
 	for _, tc := range []struct{ host, path, want string }{
 		{"a", "/srv", "a:/srv"},
 		{"a", "/srv/scans", "a:/srv"},
@@ -56,8 +56,8 @@ func TestWhatTieringFreedIsNoCleanup(t *testing.T) {
 	if len(o.Events) != 0 || math.Abs(o.GrowthPerDay-10) > .5 {
 		t.Errorf("growth %v a day, events %+v; want 10 and none", o.GrowthPerDay, o.Events)
 	}
-	if all[1].Resource != volume.Inodes || all[1].Used != 5 {
-		t.Errorf("of the inodes nothing was freed: %+v", all[1].Forecast.Used)
+	if inodes := all[1]; inodes.Used != 5 || inodes.GrowthPerDay != 0 || inodes.TimeToFull.Reason != forecast.ReasonIdle {
+		t.Errorf("of the inodes nothing was freed: %v, %v a day, %+v", inodes.Used, inodes.GrowthPerDay, inodes.TimeToFull)
 	}
 	blind := history()
 	blind.released = nil

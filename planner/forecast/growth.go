@@ -50,9 +50,8 @@ func (s segmented) paces(shifts []shift) []float64 {
 	x := make([]float64, s.at[len(s.at)-1])
 	for i := 1; i < len(s.y); i++ {
 		n := s.at[i] - s.at[i-1]
-		change := max(-3*s.spread, min(3*s.spread, s.unexpected(i)/float64(n)))
 		for j := s.at[i-1]; j < s.at[i]; j++ {
-			x[j] = s.pace + change
+			x[j] = s.pace + s.unexpected(i)/float64(n)
 		}
 	}
 	for _, sh := range shifts {
@@ -62,6 +61,18 @@ func (s segmented) paces(shifts []shift) []float64 {
 	}
 	if s.step == day && len(x) >= leastWeeks*7 {
 		withoutWeek(x)
+	}
+	center := median(x)
+	off := make([]float64, len(x))
+	for i, v := range x {
+		off[i] = math.Abs(v - center)
+	}
+	most := 3 * 1.4826 * median(off)
+	if most == 0 { // it stood still for the better part
+		return x
+	}
+	for i, v := range x {
+		x[i] = max(center-most, min(center+most, v))
 	}
 	return x
 }

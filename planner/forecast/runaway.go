@@ -176,9 +176,10 @@ func (b bins) beyond(begin, width int, slope float64, days []Observation) bool {
 	most, peak := 0., 0.
 	days = days[max(0, len(days)-runawayDays):]
 	for i, d := range days {
-		// What came and went is no growth: it counts what was there the day after too. Nothing counts for NaN.
-		if i > 0 && i+1 < len(days) && min(d.Used, days[i+1].Used)-days[i-1].Used > most {
-			most = min(d.Used, days[i+1].Used) - days[i-1].Used
+		if i > 0 && i+1 < len(days) { // what came and went is no growth: it counts what was there the day after too
+			if added := min(d.Used, days[i+1].Used) - days[i-1].Used; added > most { // false for NaN
+				most = added
+			}
 		}
 		if d.Used > peak {
 			peak = d.Used

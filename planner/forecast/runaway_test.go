@@ -173,6 +173,32 @@ func TestWhatIsNoRunaway(t *testing.T) {
 	}
 }
 
+// What a day has added for good before, by a copy, it may add again; what came for a day and went is no measure.
+func TestACopyLikeOthersIsNoRunaway(t *testing.T) {
+	last := 10*288 - 1
+	v := volumetest.NewRaw(volumetest.RawSteady, 1, 10)
+	v.RunAway(last-8, 3*time.Hour, 1)
+	raw, _ := readings(v)
+	for _, tc := range []struct {
+		name string
+		by   func(ago int) float64
+		want bool
+	}{
+		{"quiet days", func(int) float64 { return 0 }, true},
+		{"200 units were copied a month ago", func(ago int) float64 { return map[bool]float64{true: -200}[ago > 30] }, false},
+		{"20 units were copied a month ago", func(ago int) float64 { return map[bool]float64{true: -20}[ago > 30] }, true},
+		{"200 units came for a day", func(ago int) float64 { return map[bool]float64{true: 200}[ago == 30] }, true},
+	} {
+		var days []forecast.Observation
+		for ago := 50; ago > 0; ago-- {
+			days = append(days, forecast.Observation{Time: raw[last].Time.Truncate(day).Add(-time.Duration(ago) * day), Used: raw[0].Used + tc.by(ago)})
+		}
+		if f, ok := forecast.Runaway(raw, days, v.Full); ok != tc.want {
+			t.Errorf("%s: %+v %v, want %v", tc.name, f, ok, tc.want)
+		}
+	}
+}
+
 // TestComputeTellsARunaway holds the whole forecast: its dates are the runaway's, its growth is the days'.
 func TestComputeTellsARunaway(t *testing.T) {
 	v := volumetest.NewRaw(volumetest.RawSteady, 1, 60)

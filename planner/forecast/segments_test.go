@@ -122,6 +122,11 @@ func TestEventsSayWhatHappened(t *testing.T) {
 		{"growth ends", func(i int) float64 { return 1000 + 3*float64(min(i, 150)) }, []forecast.EventKind{"growth_change"}, 150, 6, -3, .3},
 		{"a migration within four days", func(i int) float64 { return 1500 + 2*float64(i) - 150*float64(max(0, min(4, i-150))) }, []forecast.EventKind{"migration"}, 150, 1, -600, 12},
 		{"a slow migration", func(i int) float64 { return 1500 + float64(i) - 25*float64(max(0, min(24, i-150))) }, []forecast.EventKind{"migration"}, 150, 2, -600, 40},
+		{"a migration of weeks", func(i int) float64 { return 600 + .3*float64(i) - 6*float64(max(0, min(28, i-150))) }, []forecast.EventKind{"migration"}, 150, 3, -160, 12},
+		{"growth triples under a week's season", func(i int) float64 {
+			return 1000 + 2*float64(i) + 3*math.Max(0, float64(i-150)) + 12*float64([]int{0, 1, 2, 1, 0, -1, -2}[i%7])
+		}, []forecast.EventKind{"growth_change"}, 150, 6, 3, .6},
+		{"a weekly cleanup of half the growth", func(i int) float64 { return 1000 + 20*float64(i) - 70*float64(i/7) }, []forecast.EventKind{"sawtooth"}, 6, 1, 190, 10},
 		{"a rotation that began", func(i int) float64 {
 			if i < 100 {
 				return 1000
@@ -180,5 +185,16 @@ func TestACapacityThatWobblesIsNoResize(t *testing.T) {
 	in.Newest = &forecast.Observation{Time: in.Observations[99].Time.Add(30 * time.Hour), Used: 1000, Capacity: 8000}
 	if events := eventsOf(t, in); len(events) != 1 || events[0].Kind != forecast.EventResize || math.Abs(events[0].Change-3000) > 50 {
 		t.Errorf("%+v, want a resize by 3000 today", events)
+	}
+}
+
+func TestGrowthAfterALongSilence(t *testing.T) {
+	in := daily(300, func(int) float64 { return 0 })
+	for i := range in.Observations {
+		in.Observations[i].Used = 1000 + 3*float64(max(0, i-200)) // to the byte
+	}
+	events := eventsOf(t, in)
+	if len(events) != 1 || events[0].Kind != forecast.EventGrowthChange || math.Abs(events[0].Change-3) > .2 || events[0].From.Sub(in.Observations[200].Time).Abs() > 2*day {
+		t.Errorf("%+v, want growth by 3 from %v on", events, in.Observations[200].Time)
 	}
 }
