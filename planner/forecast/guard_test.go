@@ -209,6 +209,9 @@ func deterministic(kind volumetest.Kind) bool {
 }
 
 func TestForecastsOfVolumesWhoseFutureIsKnown(t *testing.T) {
+	if slow {
+		t.Skip("make test runs it once more without the race detector")
+	}
 	all := scores(t)
 	if t.Failed() {
 		return

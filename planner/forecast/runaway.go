@@ -30,20 +30,25 @@ const (
 // has risen so before. It has not where it rises four times as fast as ever around that time of day, and by more than any of
 // the last 60 days added for good; or twice as fast, above every peak by twice the most that one of those days added.
 func Runaway(raw, days []Observation, full float64) (t TimeToFull, ok bool) {
-	raw = inOrder(uses(raw))
 	if len(raw) < 2*runawayLeast || !(full > 0) || !hasty(raw, full) {
 		return t, false
 	}
-	b := binned(raw)
+	if raw = inOrder(uses(raw)); len(raw) < 2*runawayLeast {
+		return t, false
+	}
+	bin := binOf(raw)
+	b := binned(raw, bin, min(RunawayPast, (runawayMost+runawayLeast)*bin))
 	n := len(b.used)
 	newest := b.used[n-1]
 	length := b.episode()
 	if length < runawayLeast || newest >= full {
-		return t, false
+		return t, false // seen in the last bins: the whole past is looked at where it may matter alone
 	}
 	width := min(length, runawayMost)
 	slopes := slopesOf(b.used[n-1-width:]) // by bin, sorted
 	slope := quantile(slopes, .5)
+	b = binned(raw, bin, RunawayPast)
+	length, n = b.episode(), len(b.used)
 	left := (full - newest) / slope
 	if slope <= 0 || left > min(runawayReach*float64(length), float64(day)/float64(b.bin)) {
 		return t, false
@@ -91,23 +96,25 @@ func hasty(raw []Observation, full float64) bool {
 // bins are the readings by equal times, the newest last; NaN where there was none.
 type bins struct {
 	bin  time.Duration
-	last time.Time
 	used []float64
 }
 
-func binned(raw []Observation) bins {
-	last := raw[len(raw)-1].Time
-	first, _ := slices.BinarySearchFunc(raw, last.Add(-RunawayPast), func(o Observation, t time.Time) int { return o.Time.Compare(t) })
-	raw = raw[first:]
-	steps := make([]time.Duration, 0, len(raw))
+// binOf is the time of a bin.
+func binOf(raw []Observation) time.Duration {
+	steps := make([]time.Duration, 0, 50)
 	for i := max(1, len(raw)-50); i < len(raw); i++ {
 		steps = append(steps, raw[i].Time.Sub(raw[i-1].Time))
 	}
 	slices.Sort(steps)
-	b := bins{bin: runawayBin, last: last}
-	if len(steps) > 0 {
-		b.bin = min(max(runawayBin, steps[len(steps)/2]), slowestBin)
-	}
+	return min(max(runawayBin, steps[len(steps)/2]), slowestBin)
+}
+
+// binned are the last readings, of so long.
+func binned(raw []Observation, bin, span time.Duration) bins {
+	last := raw[len(raw)-1].Time
+	first, _ := slices.BinarySearchFunc(raw, last.Add(-span), func(o Observation, t time.Time) int { return o.Time.Compare(t) })
+	raw = raw[first:]
+	b := bins{bin: bin}
 	back := func(o Observation) int { return int((last.Sub(o.Time) + b.bin/2) / b.bin) }
 	b.used = make([]float64, back(raw[0])+1)
 	for i := range b.used {

@@ -41,7 +41,10 @@ func daily(n int, use func(i int) float64) forecast.Input {
 // TestEventsOfVolumesWhoseTruthIsKnown holds the events against what the volumes did: each jump has its event on its day, and
 // there is hardly one beside.
 func TestEventsOfVolumesWhoseTruthIsKnown(t *testing.T) {
-	const volumes = 60
+	volumes := 60
+	if slow {
+		volumes = 10
+	}
 	for kind, want := range map[volumetest.Kind]struct {
 		kind   forecast.EventKind
 		found  float64 // least, of the jumps
