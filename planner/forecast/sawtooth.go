@@ -24,13 +24,23 @@ func (s segmented) sawtooths(all []shift) (events []Event, rest []shift) {
 			continue
 		}
 		e := s.sawtooth(chain)
-		events = append(events, e)
+		if n := len(events) - 1; n >= 0 && goesOn(events[n], e) {
+			events[n].To, events[n].Change, events[n].Low, events[n].High = e.To, e.Change, e.Low, e.High
+		} else {
+			events = append(events, e)
+		}
 		rest = slices.DeleteFunc(slices.Clone(rest), func(sh shift) bool {
 			from := s.time(sh.from)
 			return from.After(e.From.Add(-e.Period*3/2)) && from.Before(e.To.Add(e.Period*3/2)) && math.Abs(sh.change) <= 1.5*e.Change
 		})
 	}
 	return events, rest
+}
+
+// goesOn says whether a sawtooth is the one before it after a pause of ten teeth at most.
+func goesOn(before, e Event) bool {
+	return alike(e.Change, []float64{before.Change}) && alike(float64(e.Period), []float64{float64(before.Period)}) &&
+		e.From.Sub(before.To) <= 10*before.Period
 }
 
 // size is how far use fell.

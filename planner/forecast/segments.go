@@ -175,8 +175,9 @@ func (s segmented) shifts() []shift {
 	var all []shift
 	for i := 1; i < len(s.y); i++ {
 		change := s.unexpected(i)
-		if math.Abs(change) <= s.usual(s.at[i]-s.at[i-1]) {
-			continue
+		least := s.usual(s.at[i] - s.at[i-1])
+		if moved := s.y[i] - s.y[i-1]; math.Abs(change) <= least || moved*change <= 0 || math.Abs(moved) < least/2 {
+			continue // a day without the usual growth is no fall
 		}
 		if n := len(all) - 1; n >= 0 && i-1-all[n].to <= 1 && (change > 0) == (all[n].change > 0) {
 			all[n].to = i

@@ -136,6 +136,12 @@ func TestEventsSayWhatHappened(t *testing.T) {
 			}
 			return 1000 + 20*float64(i%10)
 		}, []forecast.EventKind{"sawtooth"}, 109, 1, 180, 5},
+		{"a rotation that pauses", func(i int) float64 {
+			if i >= 150 && i < 190 {
+				return 1000
+			}
+			return 1000 + 20*float64(i%10)
+		}, []forecast.EventKind{"sawtooth"}, 9, 1, 180, 5},
 		{"growth under a rotation", func(i int) float64 { return 1000 + 5*float64(i) + 20*float64(i%7) }, []forecast.EventKind{"sawtooth"}, 6, 1, 175, 45},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
