@@ -82,7 +82,7 @@ func (v Volume) FullIn(future []float64) int {
 	return 0
 }
 
-// Start is the day of every volume's first point, a Monday.
+// start is the day of every volume's first point, a Monday.
 var start = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // New makes up a volume.
