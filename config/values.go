@@ -252,7 +252,7 @@ func validGlob(s string) error {
 var tagName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
 // reservedTags are set by Tidemark itself.
-var reservedTags = []string{"host", "path", "device", "fstype", "mode", "label", "resource", "name", "bucket", "policy", "days", "archive", "time"}
+var reservedTags = []string{"host", "path", "device", "fstype", "mode", "label", "resource", "name", "bucket", "policy", "days", "archive", "event", "time"}
 
 func (r *reader) tags(node ast.Node, field string, into map[string]string) {
 	values, _ := r.entries(node, field)

@@ -26,3 +26,10 @@ type History interface {
 	// Readings returns the raw readings of one volume within [from, to), in time order; none is not an error.
 	Readings(ctx context.Context, id volume.ID, from, to time.Time) ([]volume.Reading, error)
 }
+
+// Releases is what a history may know besides: what tiering's own runs freed, so that it is taken for neither a cleanup nor
+// a trend.
+type Releases interface {
+	// Releases returns what was freed on the host's volumes (any host's where it is empty) within [from, to), in time order.
+	Releases(ctx context.Context, host string, from, to time.Time) ([]volume.Release, error)
+}

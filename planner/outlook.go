@@ -82,8 +82,13 @@ func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error
 			yield(Outlook{}, fmt.Errorf("read the newest samples: %w", err))
 			return
 		}
+		released, err := p.interventions(ctx, q, newest)
+		if err != nil {
+			yield(Outlook{}, err)
+			return
+		}
 		inputs := p.inputs(ctx, q, units(newest))
-		for o, err := range InOrder(inputs, func(in input) (Outlook, error) { return q.outlook(in) }) {
+		for o, err := range InOrder(inputs, func(in input) (Outlook, error) { return p.outlook(ctx, q, in, released[in.sample.ID]) }) {
 			if !yield(o, err) || err != nil {
 				return
 			}
@@ -96,6 +101,7 @@ type input struct {
 	sample   volume.Sample
 	days     []volume.Day
 	resource volume.Resource
+	pooled   bool // the days are several volumes' sum
 }
 
 // inputs joins the units (sorted by ID) with their days (sorted by ID): a volume that was never read has none. A pool waits
@@ -111,10 +117,10 @@ func (p Planner) inputs(ctx context.Context, q Query, units []unit) iter.Seq2[in
 		days := map[int][]volume.Day{} // of the units that are not sent yet
 		sent := 0
 		send := func() bool {
-			s, past := units[sent].sample, days[sent]
+			s, past, pooled := units[sent].sample, days[sent], len(units[sent].parts) > 1
 			delete(days, sent)
 			sent++
-			return yield(input{s, past, volume.Space}, nil) && (s.InodesTotal == 0 || yield(input{s, past, volume.Inodes}, nil))
+			return yield(input{s, past, volume.Space, pooled}, nil) && (s.InodesTotal == 0 || yield(input{s, past, volume.Inodes, pooled}, nil))
 		}
 		for series, err := range p.History.Days(ctx, q.Select, q.Now.Add(-q.Past), q.Now) {
 			if err != nil {
@@ -141,8 +147,8 @@ func (p Planner) inputs(ctx context.Context, q Query, units []unit) iter.Seq2[in
 // complete says whether the days of all parts have come, when those of next are coming.
 func (u unit) complete(next volume.ID) bool { return u.parts[len(u.parts)-1].Compare(next) < 0 }
 
-// outlook forecasts one resource of one volume.
-func (q Query) outlook(in input) (Outlook, error) {
+// outlook forecasts one resource of one volume, of which tiering released so much space.
+func (p Planner) outlook(ctx context.Context, q Query, in input, released []forecast.Intervention) (Outlook, error) {
 	policy := Policy{FullLevel: 1}
 	if q.PolicyOf != nil {
 		policy = q.PolicyOf(in.sample.ID)
@@ -169,7 +175,13 @@ func (q Query) outlook(in input) (Outlook, error) {
 	opt := q.Options
 	opt.FullLevel = policy.FullLevel
 	opt.Seed = seed(o.Series, in.resource)
+	if in.resource == volume.Space && !in.pooled {
+		fit.Interventions = released
+	}
 	var err error
+	if fit.Recent, err = p.recent(ctx, q, in, fit, policy.FullLevel); err != nil {
+		return o, err
+	}
 	if o.Forecast, err = forecast.Compute(fit, opt); err != nil {
 		return o, fmt.Errorf("forecast %s of %s: %w", in.resource, o.Series, err)
 	}

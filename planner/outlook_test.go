@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,10 @@ type fakeHistory struct {
 	since     time.Time
 	from, to  time.Time
 	progress  func(read int) // called before each series of days, when it is there
+	readings  map[volume.ID][]volume.Reading
+	mu        sync.Mutex
+	asked     []volume.ID // for its readings
+	released  []volume.Release
 }
 
 var _ History = (*fakeHistory)(nil)
@@ -53,8 +58,18 @@ func (f *fakeHistory) Days(_ context.Context, _ volume.Selector, from, to time.T
 	}
 }
 
-func (f *fakeHistory) Readings(context.Context, volume.ID, time.Time, time.Time) ([]volume.Reading, error) {
-	panic("not asked for by Outlooks")
+func (f *fakeHistory) Readings(_ context.Context, id volume.ID, _, _ time.Time) ([]volume.Reading, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, id)
+	if f.readings == nil {
+		panic("not asked for by Outlooks")
+	}
+	return f.readings[id], nil
+}
+
+func (f *fakeHistory) Releases(context.Context, string, time.Time, time.Time) ([]volume.Release, error) {
+	return f.released, nil
 }
 
 // record keeps samples in a host's own history, in memory.

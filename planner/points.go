@@ -14,6 +14,7 @@ import (
 const (
 	ForecastMeasurement = "tidemark_forecast"
 	OutlookMeasurement  = line.Outlook
+	EventMeasurement    = "tidemark_event"
 )
 
 // ForecastPoints are an outlook's points in the future of made: daily at 00:00 UTC, each with the time at which it was
@@ -90,6 +91,21 @@ func OutlookPoint(o Outlook, made time.Time) line.Point {
 	}
 	p.Fields = append(p.Fields, line.Int("origin", said.Origin.Unix()), line.Text("method", o.Method), line.Text("reason", said.Reason))
 	return p
+}
+
+// EventPoints are what happened to the volume, for annotations: at the time of each event's end, its kind the tag event, from (Unix
+// seconds) its beginning. Writing them again writes the same points.
+func EventPoints(o Outlook, made time.Time) []line.Point {
+	points := make([]line.Point, 0, len(o.Events))
+	for _, e := range o.Events {
+		tags := outlookTags(o)
+		tags["event"] = string(e.Kind)
+		points = append(points, line.Point{
+			Measurement: EventMeasurement, Tags: tags, Time: e.To,
+			Fields: []line.Field{line.Float("change", e.Change), line.Int("from", e.From.Unix()), line.Int("made", made.Unix())},
+		})
+	}
+	return points
 }
 
 // outlookTags are the volume's identity, the resource and the configured tags: never the device, filesystem type, mode

@@ -111,3 +111,18 @@ func TestOutlookPointSaysWhatIsKnown(t *testing.T) {
 		})
 	}
 }
+
+func TestEventPointsStandAtTheirEnd(t *testing.T) {
+	o, made := rowOutlook()
+	o.Events = []forecast.Event{
+		{Kind: forecast.EventCleanup, From: now.Add(-3 * day), To: now.Add(-2 * day), Change: -7.5},
+		{Kind: forecast.EventSawtooth, From: now.Add(-9 * day), To: now.Add(-day), Change: 4, Period: 2 * day, Low: 1, High: 5},
+	}
+	want := []string{
+		"tidemark_event,event=cleanup,host=h,path=/srv,resource=space,site=dc1 change=-7.5,from=1772884800i,made=1773151200i 1772971200",
+		"tidemark_event,event=sawtooth,host=h,path=/srv,resource=space,site=dc1 change=4,from=1772366400i,made=1773151200i 1773057600",
+	}
+	if diff := cmp.Diff(want, encode(t, EventPoints(o, made)...)); diff != "" {
+		t.Errorf("points (-want +got):\n%s", diff)
+	}
+}

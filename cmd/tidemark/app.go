@@ -54,7 +54,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	help := &helpWriter{w: stdout}
 	app.Writer = help
 	err := cmp.Or(app.RunContext(ctx, args), help.err)
-	if exitCode(err) == exitUsage && asPlugin(args) {
+	var answered exitStatus // by the plugin itself
+	if exitCode(err) == exitUsage && asPlugin(args) && !errors.As(err, &answered) {
 		err = p.unknown(err) // 2 would mean critical to a monitor
 	}
 	if err != nil {

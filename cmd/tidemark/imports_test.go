@@ -53,6 +53,7 @@ var arrows = map[string][]string{
 	"internal/ledgertest":  {"internal/volume", "planner/ledger"},
 	"internal/influxtest":  {},
 	"internal/mounttest":   {},
+	"internal/volumetest":  {},
 	"internal/fsys":        {},
 	"internal/fsys/crash":  {"internal/fsys"},
 	"internal/fsys/fault":  {"internal/fsys"},
@@ -66,6 +67,8 @@ var arrows = map[string][]string{
 // mayTest are the packages that only tests may import.
 var mayTest = []string{
 	"internal/fsys/crash", "internal/fsys/fault", "internal/historytest", "internal/influxtest", "internal/ledgertest", "internal/mounttest",
+	"internal/fsys/crash", "internal/fsys/fault", "internal/historytest", "internal/influxtest", "internal/mounttest",
+	"internal/volumetest",
 }
 
 // onlyIn names, for libraries that touch the world, the one package that imports them.

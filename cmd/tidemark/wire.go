@@ -95,6 +95,14 @@ type source struct {
 
 func (s source) Close() { s.close() }
 
+// Releases are known to InfluxDB alone: tiering's catalog is root's.
+func (s source) Releases(ctx context.Context, host string, from, to time.Time) ([]volume.Release, error) {
+	if known, ok := s.History.(planner.Releases); ok {
+		return known.Releases(ctx, host, from, to)
+	}
+	return nil, nil
+}
+
 // openSource opens the history that --source, or else the configuration, says.
 func (p *program) openSource(ctx *cli.Context, cfg *config.Config) (source, error) {
 	useInflux, err := sourceIsInflux(ctx, cfg)

@@ -34,6 +34,7 @@ func (p *program) writeForecasts(ctx *cli.Context, cfg *config.Config, history s
 			return err
 		}
 		points := append(planner.ForecastPoints(o, made), planner.OutlookPoint(o, made))
+		points = append(points, planner.EventPoints(o, made)...)
 		if err := batch.add(points); err != nil {
 			return err
 		}

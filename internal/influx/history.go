@@ -336,3 +336,24 @@ func (h *History) Readings(ctx context.Context, id volume.ID, from, to time.Time
 	})
 	return all, err
 }
+
+// runs is the measurement of tiering's runs, and freed the field that says how much space one made.
+const (
+	runs  = "tidemark_run"
+	freed = "bytes_released"
+)
+
+// Releases implements the planner's Releases: what tiering's runs wrote.
+func (h *History) Releases(ctx context.Context, host string, from, to time.Time) ([]volume.Release, error) {
+	flux := source(h.bucket, from, to) + where("_measurement", runs) + where("_field", freed) + selected(volume.Selector{Host: host}) +
+		"\n  |> keep(columns: [\"_time\", \"host\", \"path\", \"_value\"])\n  |> group()\n  |> sort(columns: [\"_time\"])"
+	var all []volume.Release
+	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {
+		one := volume.Release{Host: text(r, "host"), Path: text(r, "path"), Time: instant(r), Bytes: whole(r, "_value")}
+		if one.Bytes > 0 && one.Path != "" && (host == "" || one.Host == host) {
+			all = append(all, one)
+		}
+		return nil
+	})
+	return all, err
+}

@@ -259,3 +259,33 @@ func TestEmptyRanges(t *testing.T) {
 		t.Errorf("Newest = %v %v", got, err)
 	}
 }
+
+func TestReleasesAreWhatRunsFreed(t *testing.T) {
+	s := influxtest.Shared(t)
+	bucket := s.Bucket(t)
+	h := clientOf(t, s, s.URL).History(bucket)
+	run := func(host, path, policy string, at time.Time, bytes int64) string {
+		return fmt.Sprintf("tidemark_run,archive=vault,host=%s,path=%s,policy=%s bytes_archived=99i,bytes_released=%di,triggered=true %d", host, path, policy, bytes, at.Unix())
+	}
+	s.Write(t, bucket,
+		run("b", "/srv/video", "cold", day0.Add(26*time.Hour), 7), run("a", "/srv", "cold", day0.Add(30*time.Hour), 5), run("a", "/srv", "logs", day0.Add(2*time.Hour), 3),
+		run("a", "/srv", "cold", day0.Add(3*time.Hour), 0), // it freed nothing
+		run("a", "/srv", "cold", day0.Add(-time.Hour), 9), run("a", "/srv", "cold", day0.Add(48*time.Hour), 9),
+		"tidemark_run,host=a,policy=idle bytes_released=4i 1772330400", // without a path it is no volume's
+	)
+	want := []volume.Release{
+		{Host: "a", Path: "/srv", Time: day0.Add(2 * time.Hour), Bytes: 3},
+		{Host: "b", Path: "/srv/video", Time: day0.Add(26 * time.Hour), Bytes: 7},
+		{Host: "a", Path: "/srv", Time: day0.Add(30 * time.Hour), Bytes: 5},
+	}
+	got, err := h.Releases(t.Context(), "", day0, day0.Add(48*time.Hour))
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v %v, want %v", got, err, want)
+	}
+	if got, err := h.Releases(t.Context(), "b", day0, day0.Add(48*time.Hour)); err != nil || !slices.Equal(got, want[1:2]) {
+		t.Errorf("of b: %v %v, want %v", got, err, want[1:2])
+	}
+	if got, err := clientOf(t, s, s.URL).History(s.Bucket(t)).Releases(t.Context(), "", day0, day0.Add(time.Hour)); err != nil || len(got) != 0 {
+		t.Errorf("of nobody: %v %v", got, err)
+	}
+}

@@ -95,6 +95,13 @@ type Reading struct {
 	Usage
 }
 
+// Release is what a run of tiering freed.
+type Release struct {
+	Host, Path string    // of the policy's volume: a mount point, or a directory on one
+	Time       time.Time // the run's end
+	Bytes      int64
+}
+
 // Selector chooses volumes. An empty field chooses all; a given one must match exactly.
 type Selector struct{ Host, Path string }
 

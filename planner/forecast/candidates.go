@@ -78,7 +78,7 @@ func autoregressive(lag, order int) method {
 }
 
 func lastCycles(period, cycles int) method {
-	return func(y []float64, h int) []float64 { return sameTime(y, h, period, cycles) }
+	return func(y []float64, h int) []float64 { return samePhase(y, h, period, cycles) }
 }
 
 // candidates are the models that are weighed for a series with these periods: none, one, or a short and a long one.

@@ -24,20 +24,28 @@ func (o Options) withDefaults(step time.Duration) Options {
 }
 
 // Compute forecasts one series. Its only error is a series without any use. Every number of the result is finite but
-// those whose documentation says NaN.
+// those whose documentation says NaN. It never panics, and takes any input thus: a use that is NaN, infinite, negative or
+// above 1e100 is a gap; such a capacity, or one of zero, is unknown; use above the capacity stands and is full; observations
+// out of order are sorted, and of several at one time the last counts; a gap may be as long as times reach, and a series
+// that is longer than about a million steps counts from there on.
 func Compute(in Input, opt Options) (Forecast, error) {
 	f, _, err := compute(in, opt)
 	return f, err
 }
 
-// basis is what the paths of a forecast are drawn from.
+// basis is what the paths of a forecast are drawn from. What interventions released stands in it as if it had not been.
 type basis struct {
 	futures futures
+	used    float64 // at the origin
 	full    float64 // the use that counts as full; +Inf without a capacity
 	doubt   Reason  // why a date would be a guess
+	seed    uint64
 }
 
 func compute(in Input, opt Options) (Forecast, basis, error) {
+	in.Observations = inOrder(in.Observations)
+	days := in.Observations
+	in, released := in.undone()
 	observed := make([]Observation, 0, len(in.Observations))
 	for _, o := range in.Observations {
 		if isUse(o.Used) {
@@ -47,7 +55,8 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 	if len(observed) == 0 {
 		return Forecast{}, basis{}, errors.New("the series has no value")
 	}
-	g := newGrid(in, observed).afterLoad()
+	whole := newGrid(in, observed)
+	g := whole.afterLoad()
 	opt = opt.withDefaults(g.step)
 	origin := observed[len(observed)-1]
 	if in.Newest != nil && isUse(in.Newest.Used) && !in.Newest.Time.Before(origin.Time) {
@@ -59,18 +68,16 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 	course := e.forecast(fit.filled, opt.Steps)
 	o := outlookOf(g, e, origin.Time, opt)
 	f := Forecast{
-		Origin: origin.Time, Step: g.step, Used: origin.Used, Capacity: capacity,
+		Origin: origin.Time, Step: g.step, Used: origin.Used - released, Capacity: capacity,
 		Method: e.method, Reason: e.reason, Weights: e.shares(),
-		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps),
+		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps), Events: lowered(whole.events(in), released),
 	}
 	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
 	at := g.last
 	for k := range f.Points {
 		at = at.Add(g.step) // one by one: many long steps are more than a time.Duration holds
-		f.Points[k] = Point{
-			Time:     at,
-			Forecast: within(course[k], capacity), Lower: within(course[k]-below[k], capacity), Upper: within(course[k]+above[k], capacity),
-		}
+		v := course[k] - released
+		f.Points[k] = Point{Time: at, Forecast: within(v, capacity), Lower: within(v-below[k], capacity), Upper: within(v+above[k], capacity)}
 	}
 	f.Backtest = Backtest{Origins: e.origins, Steps: e.horizon, MASE: math.NaN(), RelativeMAE: math.NaN(), Coverage: math.NaN(), Bias: math.NaN()}
 	if e.origins > 0 {
@@ -79,8 +86,14 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 			f.Backtest.RelativeMAE = e.absolute / e.noChange
 		}
 	}
-	b := basisOf(g, o, origin, capacity, opt)
-	f.TimeToFull = b.timeToFull(origin, capacity, opt)
+	b := basisOf(g, o, origin, capacity*opt.FullLevel+released, opt)
+	f.TimeToFull = b.timeToFull(origin)
+	if t, ok := Runaway(in.Recent, days, capacity*opt.FullLevel); ok && f.TimeToFull.Reason != ReasonFull && current(in.Recent, opt.Now) {
+		t.Probability7 = max(t.Probability7, f.TimeToFull.Probability7)
+		t.Probability30 = max(t.Probability30, f.TimeToFull.Probability30)
+		t.Probability90 = max(t.Probability90, f.TimeToFull.Probability90)
+		f.TimeToFull = t
+	}
 	return f, b, nil
 }
 
@@ -91,7 +104,29 @@ const (
 	largest = 1e100
 )
 
+// inOrder sorts observations that are not, keeping one at each time: the last one given. The caller's stay as they are.
+func inOrder(all []Observation) []Observation {
+	increasing := true
+	for i := 1; i < len(all) && increasing; i++ {
+		increasing = all[i-1].Time.Before(all[i].Time)
+	}
+	if increasing {
+		return all
+	}
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b Observation) int { return a.Time.Compare(b.Time) })
+	kept := sorted[:0]
+	for i, o := range sorted {
+		if i+1 == len(sorted) || !o.Time.Equal(sorted[i+1].Time) {
+			kept = append(kept, o)
+		}
+	}
+	return kept
+}
+
 func isUse(v float64) bool { return v >= 0 && v <= largest }
+
+func isCapacity(v float64) bool { return v > 0 && v <= largest }
 
 // stepsLast is how long n steps take, at most longestPath.
 func stepsLast(n int, step time.Duration) time.Duration {
@@ -103,12 +138,11 @@ func stepsLast(n int, step time.Duration) time.Duration {
 
 // lastCapacity is the newest that is known: a resize changes the date and never the growth.
 func lastCapacity(in Input) float64 {
-	known := func(v float64) bool { return v > 0 && v <= largest }
-	if in.Newest != nil && known(in.Newest.Capacity) {
+	if in.Newest != nil && isCapacity(in.Newest.Capacity) {
 		return in.Newest.Capacity
 	}
 	for i := len(in.Observations) - 1; i >= 0; i-- {
-		if c := in.Observations[i].Capacity; known(c) {
+		if c := in.Observations[i].Capacity; isCapacity(c) {
 			return c
 		}
 	}
@@ -168,11 +202,12 @@ func (o outlook) drift() []float64 {
 	return drift
 }
 
-func basisOf(g grid, o outlook, origin Observation, capacity float64, opt Options) basis {
-	b := basis{full: math.Inf(1)}
+// basisOf is what paths are drawn from. full is NaN where the capacity is not known.
+func basisOf(g grid, o outlook, origin Observation, full float64, opt Options) basis {
+	b := basis{used: origin.Used, full: math.Inf(1), seed: opt.Seed}
 	free := origin.Used // where it is not known, or nothing is, what is idle goes by the use
-	if !math.IsNaN(capacity) {
-		b.full = capacity * opt.FullLevel
+	if !math.IsNaN(full) {
+		b.full = full
 		if origin.Used < b.full {
 			free = b.full - origin.Used
 		}
@@ -189,8 +224,8 @@ func basisOf(g grid, o outlook, origin Observation, capacity float64, opt Option
 	return b
 }
 
-func (b basis) timeToFull(origin Observation, capacity float64, opt Options) TimeToFull {
-	if math.IsNaN(capacity) {
+func (b basis) timeToFull(origin Observation) TimeToFull {
+	if math.IsInf(b.full, 1) {
 		nan := math.NaN()
 		return TimeToFull{Probability7: nan, Probability30: nan, Probability90: nan, Reason: ReasonNoCapacity}
 	}
@@ -198,7 +233,7 @@ func (b basis) timeToFull(origin Observation, capacity float64, opt Options) Tim
 		at := origin.Time
 		return TimeToFull{P10: at, P50: at, P90: at, Probability7: 1, Probability30: 1, Probability90: 1, Reason: ReasonFull}
 	}
-	p := b.futures.passage(b.full, origin.Used, opt.Seed)
+	p := b.futures.passage(b.full, origin.Used, b.seed)
 	t := TimeToFull{Probability7: p.probability(7), Probability30: p.probability(30), Probability90: p.probability(90)}
 	if t.Reason = b.doubt; t.Reason != "" {
 		if t.Reason != ReasonShrinking || t.Probability90 < .1 {

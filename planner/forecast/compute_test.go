@@ -225,7 +225,7 @@ func TestExtremesStayFiniteAndInOrder(t *testing.T) {
 }
 
 // FuzzCompute reads a series from bytes: two for the time since the point before (mostly one step of so many seconds) and
-// the change of use, in tens to the exponent; capacity is in the same, 0 for none.
+// the change of use, in tens to the exponent; the first of the two may also make a point odd; capacity is in the same, 0 for none.
 func FuzzCompute(f *testing.F) {
 	r := rand.New(rand.NewPCG(1, 2))
 	walk, saw := make([]byte, 300), make([]byte, 240)
@@ -257,8 +257,18 @@ func FuzzCompute(f *testing.F) {
 			at = time.Unix(at.Unix()+ahead*(1+int64(step)), int64(data[i])).UTC()
 			used = max(0, used+float64(int8(data[i+1]))*scale)
 			o := Observation{at, used, math.NaN()}
-			if data[i] == 240 {
+			switch data[i] {
+			case 240:
 				o.Used = math.NaN()
+			case 239: // out of order
+				o.Time = at.Add(-time.Duration(1+int64(step)) * 5 / 2 * time.Second)
+			case 238: // a time twice
+				at = time.Unix(at.Unix()-(1+int64(step)), int64(data[max(0, i-2)])).UTC()
+				o.Time = at
+			case 237:
+				o.Used = math.Inf(1)
+			case 236:
+				o.Used = -used - scale
 			}
 			if capacity > 0 {
 				o.Capacity = float64(capacity) * scale
@@ -267,6 +277,9 @@ func FuzzCompute(f *testing.F) {
 		}
 		if newest != 0 {
 			in.Newest = &Observation{time.Unix(at.Unix()+int64(newest), 0).UTC(), used, math.NaN()}
+		}
+		if len(in.Observations) > 3 { // a run of tiering in the middle
+			in.Interventions = []Intervention{{in.Observations[len(in.Observations)/2].Time, float64(int16(steps)) * scale}}
 		}
 		opt := Options{
 			Steps: 1 + int(steps)%3000, Level: (1 + float64(level)) / 257, FullLevel: (1 + float64(capacity%100)) / 100,

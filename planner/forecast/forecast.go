@@ -14,15 +14,27 @@ type Observation struct {
 
 // Input is one series.
 type Input struct {
-	// Observations in time order, no time twice. At least one has a Used.
+	// Observations, best in time order and no time twice (else see Compute). At least one has a Used.
 	Observations []Observation
 	// Newest is the newest raw reading where Observations are whole days: simulated paths start there, and it is the
 	// forecast's origin. Nil, a gap, or one before the last observation with a Used: that observation.
 	Newest *Observation
+	// Recent are the raw readings until the newest where Observations are days, for Runaway: RunawayPast of them, or none, and
+	// then no runaway is told.
+	Recent []Observation
+	// Interventions are what Tidemark itself did to the volume, in any order: no growth, no cleanup, and nothing that comes again
+	// by itself.
+	Interventions []Intervention
 	// Step is the time between two points of the grid; zero finds it from the data.
 	Step time.Duration
 	// LonePointStep is the step of a series with one observation (the median of its file); zero means a day.
 	LonePointStep time.Duration
+}
+
+// Intervention is a known change of use.
+type Intervention struct {
+	Time   time.Time // observations from then on show it: a day's peak only that of the day after
+	Change float64   // in the input's unit; negative: released
 }
 
 // Options choose what is computed. The zero value of each has the default that is named.
@@ -60,7 +72,7 @@ type TimeToFull struct {
 	P10, P50, P90 time.Time
 	// Probability7, 30 and 90 are P(full within that many days of the origin); NaN without a capacity.
 	Probability7, Probability30, Probability90 float64
-	Reason                                     Reason // why there is no date, or Full; empty when the dates stand for themselves
+	Reason                                     Reason // why there is no date, or Full or Runaway; empty when the dates stand for themselves
 }
 
 // Reason is machine-readable: why a forecast is what it is, or why a date is withheld.
@@ -79,6 +91,7 @@ type Forecast struct {
 	Backtest     Backtest
 	Points       []Point
 	TimeToFull   TimeToFull
+	Events       []Event // what happened to the volume: the 20 most important, newest last
 }
 
 // Weight is one model's share in the combination.

@@ -122,9 +122,12 @@ func (g grid) thinned(steps int) grid {
 	return t.from(0)
 }
 
-// afterLoad leaves out what was before a bulk load, which is no growth: within the first fortnight, the last rise by a
-// twentieth of today's use or more, ten times what is usual after it, to a level from which use never fell back.
-func (g grid) afterLoad() grid {
+// afterLoad leaves out what was before a bulk load, which is no growth.
+func (g grid) afterLoad() grid { return g.from(g.bulkLoad()) }
+
+// bulkLoad is the point at which a new volume's first load was there, 0 without one: within the first fortnight, the last
+// rise by a twentieth of today's use or more, ten times what is usual after it, to a level from which use never fell back.
+func (g grid) bulkLoad() int {
 	y := g.filled
 	n := len(y)
 	lowest := make([]float64, n+1) // from there on
@@ -141,7 +144,7 @@ func (g grid) afterLoad() grid {
 		}
 		highest = max(highest, y[i])
 	}
-	return g.from(load)
+	return load
 }
 
 const loadWithin = 14 * day

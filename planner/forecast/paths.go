@@ -36,11 +36,16 @@ type past struct {
 	lifts   []float64 // how far the highest use within the unit stood above its end
 }
 
-func pastOf(g grid) past {
-	p := past{steps: 1, last: g.last}
-	if g.step < day {
-		p.steps = int((day + g.step/2) / g.step)
+// stepsInUnit is how many steps make a unit: those that come nearest to a day, or the one that is longer.
+func stepsInUnit(step time.Duration) int {
+	if step >= day {
+		return 1
 	}
+	return int((day + step/2) / step)
+}
+
+func pastOf(g grid) past {
+	p := past{steps: stepsInUnit(g.step), last: g.last}
 	p.unit = time.Duration(p.steps) * g.step
 	for i := len(g.observed) - 1; i-p.steps >= 0; i -= p.steps {
 		change := g.observed[i] - g.observed[i-p.steps]

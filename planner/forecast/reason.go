@@ -13,9 +13,10 @@ const (
 	ReasonConstant   Reason = "constant"    // it never changed
 )
 
-// Why there is no date, or Full.
+// Why there is no date; or Full, or Runaway, which have dates.
 const (
 	ReasonFull          Reason = "full"
+	ReasonRunaway       Reason = "runaway"
 	ReasonNoCapacity    Reason = "no_capacity"
 	ReasonStale         Reason = "stale"
 	ReasonNewVolume     Reason = "new_volume"

@@ -118,8 +118,8 @@ func (d decomposition) add(f []float64) {
 	}
 }
 
-// sameTime repeats the mean of the last cycles at the same phase.
-func sameTime(y []float64, h, period, cycles int) []float64 {
+// samePhase repeats the mean of the last cycles at the same phase.
+func samePhase(y []float64, h, period, cycles int) []float64 {
 	n := len(y)
 	f := make([]float64, h)
 	for k := range f {

@@ -61,11 +61,11 @@ func TestMovingMean(t *testing.T) {
 	sameValues(t, out, []float64{2, 2, 2, 2, 2, 2})
 }
 
-func TestSameTime(t *testing.T) {
+func TestSamePhase(t *testing.T) {
 	y := []float64{1, 2, 3, 5, 6, 7}
-	sameValues(t, sameTime(y, 5, 3, 1), []float64{5, 6, 7, 5, 6})
-	sameValues(t, sameTime(y, 3, 3, 2), []float64{3, 4, 5})
-	sameValues(t, sameTime(y, 3, 3, 9), []float64{3, 4, 5}) // there are but two
+	sameValues(t, samePhase(y, 5, 3, 1), []float64{5, 6, 7, 5, 6})
+	sameValues(t, samePhase(y, 3, 3, 2), []float64{3, 4, 5})
+	sameValues(t, samePhase(y, 3, 3, 9), []float64{3, 4, 5}) // there are but two
 }
 
 func TestLogsAreKeptWithinReason(t *testing.T) {

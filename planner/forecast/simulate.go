@@ -16,6 +16,7 @@ type Simulation struct {
 	// it would not.
 	Doubt Reason
 
+	start       float64   // the use at the origin, as if nothing had been released
 	scale       float64   // what 1 stands for in
 	ends, peaks []float32 // use less that at the origin, by path, then by unit; peaks is nil where none is above its end
 }
@@ -55,12 +56,12 @@ func Simulate(in Input, opt Options, draws *Draws) (*Simulation, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Simulation{Forecast: f, Unit: b.futures.past.unit, Units: b.futures.n, Doubt: b.doubt, scale: max(f.Used, 1)}
+	s := &Simulation{Forecast: f, Unit: b.futures.past.unit, Units: b.futures.n, Doubt: b.doubt, start: b.used, scale: max(f.Used, 1)}
 	if f.Capacity > s.scale { // false when it is not known
 		s.scale = f.Capacity
 	}
 	full := b.full
-	if f.Used >= full {
+	if b.used >= full {
 		full = math.Inf(1)
 	}
 	if draws == nil {
@@ -102,13 +103,13 @@ func (s *Simulation) set(path, unit int, next walk) (peak float64) {
 	}
 	end, peak := next()
 	at := path*s.Units + unit
-	s.ends[at] = float32((end - s.Used) / s.scale)
+	s.ends[at] = float32((end - s.start) / s.scale)
 	if peak > end && s.peaks == nil {
 		s.peaks = make([]float32, len(s.ends))
 		copy(s.peaks, s.ends[:at])
 	}
 	if s.peaks != nil {
-		s.peaks[at] = float32((max(end, peak) - s.Used) / s.scale)
+		s.peaks[at] = float32((max(end, peak) - s.start) / s.scale)
 	}
 	return peak
 }

@@ -155,7 +155,7 @@ func TestTheSameSeedDrawsTheSamePaths(t *testing.T) {
 }
 
 // deviation of the change by a unit's end over the paths of a sum of series.
-func deviation(unit int, of ...*Simulation) float64 {
+func spreadOf(unit int, of ...*Simulation) float64 {
 	mean, squares := 0., 0.
 	for i := range Paths {
 		sum := 0.
@@ -182,14 +182,14 @@ func TestASumDependsAsItsPastDid(t *testing.T) {
 	}
 	a, twin, mirror, stranger := simulated(base, 1), simulated(base, 2), simulated(against, 3), simulated(other, 4)
 	for _, unit := range []int{29, 364} {
-		one := deviation(unit, a)
-		if got := deviation(unit, a, twin) / one; !near(got, 2, .01) {
+		one := spreadOf(unit, a)
+		if got := spreadOf(unit, a, twin) / one; !near(got, 2, .01) {
 			t.Errorf("day %d: two that move alike spread %.2f times as far as one, want 2", unit+1, got)
 		}
-		if got := deviation(unit, a, mirror) / one; got > .05 {
+		if got := spreadOf(unit, a, mirror) / one; got > .05 {
 			t.Errorf("day %d: two that move against each other spread %.2f times as far as one, want 0", unit+1, got)
 		}
-		if got := deviation(unit, a, stranger) / one; math.Abs(got-math.Sqrt2) > .2 {
+		if got := spreadOf(unit, a, stranger) / one; math.Abs(got-math.Sqrt2) > .2 {
 			t.Errorf("day %d: two strangers spread %.2f times as far as one, want 1.41", unit+1, got)
 		}
 	}
@@ -209,7 +209,7 @@ func TestWithDrawsAPathIsAsUncertainAsAlone(t *testing.T) {
 			alone := mustSimulate(t, in, Options{Seed: 1}, nil)
 			drawn := mustSimulate(t, in, Options{Seed: 1}, &Draws{Seed: 2, Until: start.Add(1003 * day)})
 			for _, unit := range []int{29, 179, 364} {
-				a, d := deviation(unit, alone), deviation(unit, drawn)
+				a, d := spreadOf(unit, alone), spreadOf(unit, drawn)
 				if d < .75*a || d > 1.3*a {
 					t.Errorf("day %d: the paths spread by %.0f alone and by %.0f with draws", unit+1, a, d)
 				}

@@ -42,8 +42,8 @@ type finding struct {
 	text   string
 }
 
-// Check judges volumes as a Nagios plugin does. A volume is critical when it is full, stuck, missing or likely full within
-// the critical time; it never becomes better by being full already. One that is not known is UNKNOWN, and so is having
+// Check judges volumes as a Nagios plugin does. A volume is critical when it is full, stuck, missing, running away or likely
+// full within the critical time; it never becomes better by being full already. One that is not known is UNKNOWN, and so is having
 // no volume at all: a monitor that watches nothing must not be green.
 func Check(outlooks []planner.Outlook, limits CheckLimits, now time.Time) CheckResult {
 	if len(outlooks) == 0 {
@@ -107,6 +107,8 @@ func judge(o planner.Outlook, limits CheckLimits, now time.Time) (Status, string
 		return Critical, "is not mounted any more"
 	case ttf.Reason == forecast.ReasonFull || o.UsedShare() >= o.FullLevel:
 		return Critical, fmt.Sprintf("%s used, full at %s", usedPercent(o.UsedShare()), percent(o.FullLevel))
+	case ttf.Reason == forecast.ReasonRunaway:
+		return Critical, "is running away, likely full on " + date(ttf.P50, now)
 	case likely && left <= limits.Critical:
 		return Critical, "likely full on " + date(ttf.P50, now)
 	case whole && ttf.Reason == forecast.ReasonStale:

@@ -47,6 +47,7 @@ func TestJudge(t *testing.T) {
 		{"unread", withheld(planner.ReasonUnread), Unknown, "could not be read"},
 		{"idle", withheld(forecast.ReasonIdle), OK, ""},
 		{"gap", withheld(forecast.ReasonGap), OK, ""},
+		{"a runaway, whatever the limit", change(in(9), func(o *planner.Outlook) { o.TimeToFull.Reason = forecast.ReasonRunaway }), Critical, "is running away, likely full on 2026-03-19"},
 		{"inodes near", change(in(7), ofInodes), Critical, "likely full on 2026-03-17"},
 		{"inodes of a stuck volume are told with its space", change(change(withheld(forecast.ReasonIdle), ofInodes), func(o *planner.Outlook) { o.Sample.Stuck = true }), OK, ""},
 		{"inodes of a missing one too", change(change(withheld(forecast.ReasonStale), ofInodes), func(o *planner.Outlook) { o.Sample.Missing = true }), OK, ""},

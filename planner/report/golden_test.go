@@ -115,11 +115,16 @@ func outlooks() []planner.Outlook {
 	wide := dated(spaceOf("web", "/srv/ビデオ/監視カメラ", 30_000, 40_000, 100, ""), 80, nan, nan, 0, 0, .14)
 	far := dated(spaceOf("web", "/srv/z", 1, 40_000, .001, forecast.ReasonBeyondHorizon), nan, nan, nan, 0, 0, 0)
 	later := dated(spaceOf("web", "/zz", 70, 100, .1, ""), 200, 295.5, 330, 0, .003, .05)
+	runaway := dated(spaceOf("web", "/zzz", 70, 100, .1, forecast.ReasonRunaway), .1, .125, .2, .9, .9, .9)
+	later.Events = []forecast.Event{
+		{Kind: forecast.EventSawtooth, From: now.Add(-90 * day), To: now.Add(-20 * day), Change: 6 * gib, Period: 7 * day, Low: 60 * gib, High: 66 * gib},
+		{Kind: forecast.EventCleanup, From: now.Add(-9 * day), To: now.Add(-8 * day), Change: -12 * gib},
+	}
 	for i := range 2 {
 		at := volume.StartOfDay(now).Add(time.Duration(i+1) * day)
 		later.Points = append(later.Points, forecast.Point{Time: at, Forecast: 70.5 * gib, Lower: 70 * gib, Upper: 71.25 * gib})
 	}
-	return []planner.Outlook{full, soon, inodes, quiet, stuck, missing, never, odd, wide, far, later}
+	return []planner.Outlook{full, soon, inodes, quiet, stuck, missing, never, odd, wide, far, later, runaway}
 }
 
 func TestGoldenTables(t *testing.T) {

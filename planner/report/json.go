@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner"
+	"github.com/tidemark/tidemark/planner/forecast"
 )
 
 // number is a float64 that JSON shows as null where it is not known.
@@ -55,6 +56,25 @@ type forecastJSON struct {
 	Backtest     backtestJSON    `json:"backtest"`
 	Points       []pointJSON     `json:"points"`
 	TimeToFull   timeToFullJSON  `json:"time_to_full"`
+	Events       []eventJSON     `json:"events"`
+}
+
+type eventJSON struct {
+	Kind   string   `json:"kind"`
+	From   when     `json:"from"`
+	To     when     `json:"to"`
+	Change number   `json:"change"`
+	Period int64    `json:"period,omitempty"` // seconds
+	Low    *float64 `json:"low,omitempty"`
+	High   *float64 `json:"high,omitempty"`
+}
+
+func toEventJSON(e forecast.Event) eventJSON {
+	j := eventJSON{Kind: string(e.Kind), From: when(e.From), To: when(e.To), Change: number(e.Change)}
+	if e.Kind == forecast.EventSawtooth {
+		j.Period, j.Low, j.High = int64(e.Period/time.Second), &e.Low, &e.High
+	}
+	return j
 }
 
 type modelJSON struct {
@@ -101,6 +121,10 @@ func toForecastJSON(o planner.Outlook) forecastJSON {
 		Backtest:   toBacktestJSON(o),
 		Points:     make([]pointJSON, len(o.Points)),
 		TimeToFull: toTimeToFullJSON(o),
+		Events:     make([]eventJSON, len(o.Events)),
+	}
+	for i, e := range o.Events {
+		f.Events[i] = toEventJSON(e)
 	}
 	for _, w := range o.Weights {
 		f.Models = append(f.Models, modelJSON(w))

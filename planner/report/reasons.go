@@ -25,6 +25,7 @@ var meanings = map[string]string{
 	overdue:                              "order at once: an order of today arrives after the early date",
 	atLeast:                              "one future in ten is full by then; the likely date is beyond the horizon",
 	string(forecast.ReasonFull):          "its use has reached the level that counts as full",
+	string(forecast.ReasonRunaway):       "it has begun to fill within hours, as it never did before",
 	string(forecast.ReasonNewVolume):     "too short a past for a date: it comes after a week of samples",
 	string(forecast.ReasonIdle):          "its use has hardly changed for weeks",
 	string(forecast.ReasonSawtooth):      "its use keeps falling back to a level: a date would be a guess",

@@ -42,6 +42,8 @@ func likely(o planner.Outlook, now time.Time) (cell, word string) {
 		return missing, missing
 	case o.Sample.Stuck:
 		return stuck, stuck
+	case ttf.Reason == forecast.ReasonRunaway: // within a day or so: the hour says it
+		return string(ttf.Reason) + ttf.P50.UTC().Format(" 15:04"), string(ttf.Reason)
 	case ttf.Reason != "":
 		return string(ttf.Reason), string(ttf.Reason)
 	case !ttf.P50.IsZero():
