@@ -16,6 +16,8 @@ const (
 	longestBlock = 7
 	// memory is the mean age, in units, of what futures are drawn from: what a volume did years ago it may never do again.
 	memory = 180
+	// nearestOf is of how many blocks the one is taken that began nearest, where a volume jumps.
+	nearestOf = 10
 )
 
 // passage is the first-passage distribution of use over simulated paths: when each path first reaches the full level.
@@ -126,20 +128,48 @@ func (p past) center(drift []float64) float64 {
 	return min(max(expected, min(mean, trimmed)), max(mean, trimmed))
 }
 
-// draws yields indices into the past, in blocks (Künsch, 1989) that begin sooner at a recent change than at an old one.
-func (p past) draws(random *rand.Rand) func() int {
+// draws yields indices into the past, in blocks (Künsch, 1989) that begin sooner at a recent change than at an old one. Of a
+// volume that jumps up and down a block is one of several, which began where use was nearest to where the path is (the local bootstrap of Paparoditis
+// and Politis, 2002, with the nearest for a kernel): who cleans up does so when it is full, and who copies finds room.
+func (p past) draws(random *rand.Rand) draw {
 	block := p.block()
 	starts := len(p.changes) - block + 1
+	tries := 1
+	if jumpy(p.levels) && p.fallsBack() {
+		tries = nearestOf
+	}
 	at, left := 0, 0
-	return func() int {
+	return func(level float64) int {
 		at++
-		if left == 0 {
-			at, left = starts-1-int(random.ExpFloat64()*memory)%starts, block
+		if left > 0 {
+			left--
+			return at
 		}
-		left--
+		at, left = starts-1-int(random.ExpFloat64()*memory)%starts, block-1
+		for range tries - 1 {
+			other := starts - 1 - int(random.ExpFloat64()*memory)%starts
+			if p.away(other, level) < p.away(at, level) { // never for NaN
+				at = other
+			}
+		}
 		return at
 	}
 }
+
+// fallsBack says that use falls by half as much as it rises, at least.
+func (p past) fallsBack() bool {
+	rises, falls := 0., 0.
+	for _, c := range p.changes {
+		rises, falls = rises+max(0, c), falls+max(0, -c)
+	}
+	return 2*falls >= rises
+}
+
+// away is how far a level is from the one that a past change began at.
+func (p past) away(i int, level float64) float64 { return math.Abs(p.levels[i] - p.changes[i] - level) }
+
+// draw is the index of the past change that a path repeats next, from a level (NaN: wherever).
+type draw func(level float64) int
 
 // futures are the paths of one series.
 type futures struct {
@@ -152,7 +182,7 @@ type futures struct {
 // luck is what one path is drawn with.
 type luck struct {
 	random *rand.Rand
-	draw   func() int     // the index of the past change that the next unit repeats
+	draw   draw
 	off    func() float64 // the error of the mean change
 }
 
@@ -182,7 +212,7 @@ func wander(p past, drift []float64, used, quiet float64) futures {
 			if u++; float64(u) < wait {
 				return level, level
 			}
-			i := l.draw()
+			i := l.draw(level)
 			level = max(0, level+drift[u]+off+changes[i])
 			return level, level + p.lifts[i]
 		}
@@ -200,7 +230,7 @@ func recurring(p past, rise float64, n int) futures {
 	return futures{past: p, n: n, whole: true, begin: func(l luck) walk {
 		u := 0
 		return func() (end, peak float64) {
-			i := l.draw()
+			i := l.draw(math.NaN())
 			u++
 			end = max(0, p.levels[i]+rise*(p.ages[i]+float64(u)))
 			return end, p.levels[i] + p.lifts[i] + rise*(p.ages[i]+float64(u))

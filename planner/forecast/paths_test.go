@@ -243,3 +243,44 @@ func TestLevelsOfASawtoothRecur(t *testing.T) {
 		t.Errorf("peaks that rise: P = %v before and %v after", early, late)
 	}
 }
+
+// Who jumps up and down jumps up from below and down from above.
+func TestDrawsOfAJumpyVolumeBeginWhereItIs(t *testing.T) {
+	p := past{unit: day, steps: 1}
+	level := 100.
+	for i := range 400 {
+		change := .1 * math.Sin(float64(i))
+		if i%25 == 0 {
+			change = 200 - 400*float64(i/25%2)
+		}
+		level += change
+		p.levels, p.changes, p.ages = append(p.levels, level), append(p.changes, change), append(p.ages, float64(399-i))
+	}
+	copies := p
+	copies.changes = make([]float64, len(p.changes)) // never falls: nothing is known of what it does up there
+	for i, c := range p.changes {
+		copies.changes[i] = math.Abs(c)
+	}
+	up := func(p past, level float64) (share float64) {
+		draw := p.draws(rand.New(rand.NewPCG(1, 1)))
+		ups, downs := 0., 0.
+		for range 20_000 {
+			switch c := p.changes[draw(level)]; {
+			case c > 100:
+				ups++
+			case c < -100:
+				downs++
+			}
+		}
+		return ups / (ups + downs)
+	}
+	if low, high, anywhere := up(p, 100), up(p, 300), up(p, math.NaN()); low < .8 || high > .2 || anywhere < .3 || anywhere > .7 {
+		t.Errorf("%v of the jumps go up from below, %v from above, %v from anywhere", low, high, anywhere)
+	}
+	if got := up(copies, 300); got != 1 {
+		t.Errorf("%v of the jumps of what never falls go up", got)
+	}
+	if p.fallsBack() != true || copies.fallsBack() != false {
+		t.Error("what falls back is not told from what does not")
+	}
+}

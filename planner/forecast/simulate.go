@@ -182,9 +182,9 @@ func calendarOf(p past, until time.Time) calendar {
 // draws is the change of each day that ages yields. A day before the series began, or after its last, comes round to the other end of its past
 // (the circular bootstrap of Politis and Romano, 1992), so that series of one age still go together; for one in a gap, a
 // draw of the series' own.
-func (c calendar) draws(ages, own func() int) func() int {
+func (c calendar) draws(ages func() int, own draw) draw {
 	n := len(c.byAge)
-	return func() int {
+	return func(level float64) int {
 		age := (ages() - c.silent) % n
 		if age < 0 {
 			age += n
@@ -192,7 +192,7 @@ func (c calendar) draws(ages, own func() int) func() int {
 		if i := c.byAge[age]; i >= 0 {
 			return i
 		}
-		return own()
+		return own(level)
 	}
 }
 

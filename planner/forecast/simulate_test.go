@@ -249,12 +249,12 @@ func TestDrawsComeFromTheSameDay(t *testing.T) {
 	}
 	long, longDays := byDay(900, 0)
 	late, lateDays := byDay(800, 5)
-	own := func() int { t.Fatal("a day is there and was not drawn"); return 0 }
+	own := func(float64) int { t.Fatal("a day is there and was not drawn"); return 0 }
 	d := Draws{Seed: 1}
 	a, b := longDays.draws(d.ages(3), own), lateDays.draws(d.ages(3), own)
 	same := 0
 	for range 1000 {
-		if long.changes[a()] == late.changes[b()] {
+		if long.changes[a(0)] == late.changes[b(0)] {
 			same++
 		}
 	}
