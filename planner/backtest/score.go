@@ -91,6 +91,9 @@ var dateClasses = [...]int{30, 90, 365}
 // there, NaN where none was given.
 type Filling struct{ Truth, P10, P50, P90 float64 }
 
+// sameDate is what dates may be off by for the arithmetic alone: a minute, in days. On a line all three are one.
+const sameDate = 1. / (24 * 60)
+
 // DatesOf sorts fillings into those within 30, 90 and 365 days.
 func DatesOf(fillings []Filling) []Dates {
 	all := make([]Dates, len(dateClasses))
@@ -108,7 +111,7 @@ func DatesOf(fillings []Filling) []Dates {
 			}
 			if !math.IsNaN(f.P10) {
 				d.Ranged++
-				d.Inside += int(number(f.P10 <= f.Truth && !(f.P90 < f.Truth)))
+				d.Inside += int(number(f.P10 <= f.Truth+sameDate && !(f.P90 < f.Truth-sameDate)))
 			}
 		}
 		d.Median, d.Absolute = Median(errors), Median(absolute)

@@ -96,8 +96,11 @@ func withoutSeason() []model {
 	return []model{
 		{"last_value", 1, plain(lastValue)},
 		{"drift", 3, plain(robustDrift)},
-		{"theil_sen", 6, plain(theilSen)},
+		{"theil_sen", 6, plain(theilSen(90))},
+		{"theil_sen_long", 180, plain(theilSen(360))},
+		{"bend", 60, plain(bend(180))},
 		{"ses", 3, plain(ses)},
+		{"holt", 5, plain(holt)},
 		{"damped_holt", 5, plain(dampedHolt)},
 		{"damped_holt_log", 5, onLogs(plain(dampedHolt))},
 		{"theta", 5, plain(theta)},

@@ -181,12 +181,12 @@ func guard() map[volumetest.Kind]limits {
 	return map[volumetest.Kind]limits{
 		volumetest.Steady:       {[3]float64{.28, .16, .12}, [2]float64{.35, .75}, [2]float64{.6, .95}, .35, "", 1},
 		volumetest.Week:         {[3]float64{.24, .14, .08}, [2]float64{.35, .65}, [2]float64{.65, .95}, .15, "", 1},
-		volumetest.Accelerating: {[3]float64{.32, .32, .36}, [2]float64{.35, 1}, [2]float64{0, .95}, .9, "", 1}, // no model bends upwards
+		volumetest.Accelerating: {[3]float64{.26, .24, .28}, [2]float64{.35, 1}, [2]float64{.05, .95}, .5, "", 1}, // its dates are late all the same
 		volumetest.Logs:         {[3]float64{.2, .2, .3}, [2]float64{}, [2]float64{}, 0, forecast.ReasonSawtooth, 1},
 		volumetest.Collected:    {[3]float64{.8, .95, .97}, [2]float64{}, [2]float64{}, 0, forecast.ReasonSawtooth, 1},
 		volumetest.Backups:      {[3]float64{1.08, .3, .3}, [2]float64{}, [2]float64{}, 0, forecast.ReasonSawtooth, 1},
 		volumetest.Cleanups:     {[3]float64{.75, .75, .66}, [2]float64{.35, .7}, [2]float64{.7, .95}, .95, "", .95},
-		volumetest.Copies:       {[3]float64{.96, .75, .42}, [2]float64{.35, .65}, [2]float64{.65, .95}, 1.1, "", 1},
+		volumetest.Copies:       {[3]float64{1, .78, .42}, [2]float64{.35, .65}, [2]float64{.65, .95}, 1.1, "", 1},
 		volumetest.Migration:    {[3]float64{.54, .48, .47}, [2]float64{.35, 1}, [2]float64{.65, 1}, .6, "", .8}, // the fall is drawn again
 		volumetest.Resize:       {[3]float64{.28, .17, .12}, [2]float64{.35, .75}, [2]float64{.6, .95}, .35, "", 1},
 		volumetest.Load:         {[3]float64{.15, .15, .2}, [2]float64{.35, .85}, [2]float64{.4, .95}, .3, "", .9},

@@ -43,10 +43,15 @@ func trimmedMean(v []float64) float64 {
 	return sum
 }
 
-// theilSen goes on from the last value along the median of the slopes between pairs of points (Sen, 1968) of the last 90.
-// Pairs are as far apart as half the window, which keeps their number linear.
-func theilSen(y []float64, h int) []float64 {
-	w := y[max(0, len(y)-90):]
+// theilSen goes on from the last value along the median of the slopes between pairs of points (Sen, 1968) of the last so many. Pairs are as
+// far apart as half the window, which keeps their number linear.
+func theilSen(window int) method {
+	return func(y []float64, h int) []float64 {
+		return line(y[len(y)-1], medianSlope(y[max(0, len(y)-window):]), h)
+	}
+}
+
+func medianSlope(w []float64) float64 {
 	half := len(w) / 2
 	var slopes []float64
 	for gap := half; gap < len(w); gap += max(1, half/8) {
@@ -54,7 +59,34 @@ func theilSen(y []float64, h int) []float64 {
 			slopes = append(slopes, (w[i+gap]-w[i])/float64(gap))
 		}
 	}
-	return line(y[len(y)-1], median(slopes), h)
+	return median(slopes)
+}
+
+// bend goes on as the growth itself does: from that of the older half of the last so many points to that of the newer, by median slopes. What
+// slows down saturates (each half window grows by the same share of the one before); what speeds up does so at the same pace, for as long as
+// it was seen to.
+func bend(window int) method {
+	return func(y []float64, h int) []float64 {
+		w := y[max(0, len(y)-window):]
+		half := len(w) / 2
+		before, now := medianSlope(w[:half]), medianSlope(w[half:])
+		f := make([]float64, h)
+		level := y[len(y)-1]
+		share := now / before
+		for k := range f {
+			steps := float64(k+1) + float64(half)/2 // from the middle of the newer half
+			switch {
+			case share > 0 && share < 1:
+				level += now * math.Pow(share, steps/float64(half))
+			case before*now >= 0 && (now-before)*now > 0:
+				level += now + (now-before)*min(steps, float64(half)*3/2)/float64(half)
+			default: // it turned: nobody knows for how long
+				level += now
+			}
+			f[k] = level
+		}
+		return f
+	}
 }
 
 func median(v []float64) float64 {
@@ -92,13 +124,17 @@ func fitSES(y []float64) (level, alpha float64) {
 	return level, alpha
 }
 
-// dampedHolt is Holt's trend, damped (Gardner and McKenzie, 1985); factors chosen by the squared one-step errors.
-func dampedHolt(y []float64, h int) []float64 {
+// holt is Holt's trend (1957), and dampedHolt the damped one (Gardner and McKenzie, 1985); factors chosen by the squared one-step errors.
+func holt(y []float64, h int) []float64 { return trend(y, h, []float64{1}) }
+
+func dampedHolt(y []float64, h int) []float64 { return trend(y, h, []float64{.9, .98}) }
+
+func trend(y []float64, h int, dampings []float64) []float64 {
 	best, bestLevel, bestTrend, bestPhi := math.Inf(1), y[len(y)-1], 0., 1.
 	start := median(differences(y[:min(len(y), 11)]))
 	for _, a := range []float64{.1, .3, .6, .9} {
 		for _, b := range []float64{.02, .1, .3} {
-			for _, phi := range []float64{.9, .98} {
+			for _, phi := range dampings {
 				l, t, sum := y[0], start, 0.
 				for _, v := range y[1:] {
 					e := v - (l + phi*t)

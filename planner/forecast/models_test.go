@@ -51,8 +51,8 @@ func TestModelsGiveTheAnswersOfTheirFormulas(t *testing.T) {
 		{"drift of a line", robustDrift, rising(0, 10, 6), []float64{60, 70}},
 		{"drift through a cleanup", robustDrift, []float64{0, 10, 20, 30, 40, 50, 0, 10, 20, 30, 40}, []float64{50, 60}},
 		{"drift through a copy", robustDrift, []float64{0, 1, 2, 3, 4, 905, 906, 907, 908, 909, 910}, []float64{911, 912}},
-		{"Theil–Sen of a line", theilSen, rising(7, -3, 10), []float64{-23, -26}},
-		{"Theil–Sen past an outlier", theilSen, spike, []float64{42, 44}},
+		{"Theil–Sen of a line", theilSen(90), rising(7, -3, 10), []float64{-23, -26}},
+		{"Theil–Sen past an outlier", theilSen(90), spike, []float64{42, 44}},
 		// Errors are 10 and 10(1−α): the largest factor is best, and 10·(1−.1²) its level.
 		{"SES after a step", ses, []float64{0, 10, 10}, []float64{9.9, 9.9}},
 		{"SES of a constant", ses, []float64{4, 4, 4, 4}, []float64{4, 4}},
@@ -159,5 +159,34 @@ func TestMedianAndTrimmedMean(t *testing.T) {
 	}
 	if got := trimmedMean([]float64{-1000, 1, 2, 3, 1000}); got != 2 {
 		t.Errorf("trimmed mean: %v, want 2", got)
+	}
+}
+
+func TestBendGoesOnAsTheGrowthDid(t *testing.T) {
+	saturating, speeding := make([]float64, 180), make([]float64, 180)
+	for i := range saturating {
+		saturating[i] = 1000 - 1000*math.Pow(.5, float64(i)/90) // its growth halves every 90 points
+		speeding[i] = .05 * float64(i*i)
+	}
+	f := bend(180)(saturating, 90)
+	if want := 1000 - 1000*math.Pow(.5, 269./90); math.Abs(f[89]-want) > .02*want {
+		t.Errorf("saturating: %v in 90, want %v", f[89], want)
+	}
+	for k := 1; k < len(f); k++ {
+		if f[k] < f[k-1] {
+			t.Fatalf("what saturates falls at %d", k)
+		}
+	}
+	f = bend(180)(speeding, 60)
+	if want := .05 * 239 * 239; math.Abs(f[59]-want) > .03*want {
+		t.Errorf("speeding up: %v in 60, want %v", f[59], want)
+	}
+	f = bend(180)(speeding, 1000)
+	if a, b := f[998]-f[997], f[999]-f[998]; !near(a, b, 1e-9) {
+		t.Errorf("it speeds up for ever: %v, then %v", a, b)
+	}
+	turned := append(rising(0, 1, 90), rising(90, -1, 90)...)
+	if f := bend(180)(turned, 2); !near(f[1]-f[0], -1, 1e-6) {
+		t.Errorf("what turned goes on by %v", f[1]-f[0])
 	}
 }
