@@ -25,8 +25,9 @@ func FileOutlooks(file *csvinput.File, opt forecast.Options) iter.Seq2[Outlook, 
 	return InOrder(items, func(s csvinput.Series) (Outlook, error) {
 		opt := opt
 		opt.Seed = seed(s.Name, volume.Space)
-		o := Outlook{Series: s.Name, Resource: volume.Space, Unit: AsRead, FullLevel: opt.FullLevel, Past: Shares(s.Observations)}
-		f, err := forecast.Compute(forecast.Input{Observations: s.Observations, LonePointStep: file.MedianStep}, opt)
+		in := forecast.Input{Observations: s.Observations(), LonePointStep: file.MedianStep}
+		o := Outlook{Series: s.Name, Resource: volume.Space, Unit: AsRead, FullLevel: opt.FullLevel, Past: Shares(in.Observations)}
+		f, err := forecast.Compute(in, opt)
 		if err != nil {
 			return o, fmt.Errorf("forecast series %q: %w", s.Name, err)
 		}
