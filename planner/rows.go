@@ -40,7 +40,7 @@ func (p Planner) Plans(ctx context.Context, q PlanQuery) ([]Plan, error) {
 		return nil, err
 	}
 	t.keep(wanted)
-	return t.fill(InOrder(t.members(p.inputs(ctx, q.Query, all)), t.work))
+	return t.fill(InOrder(t.members(p.withGrowth(ctx, q.Query, all, p.inputs(ctx, q.Query, all))), t.work))
 }
 
 // FilePlans are Plans for the series of a CSV, each a volume. Now of the query is set to the newest time in the file.
