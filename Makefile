@@ -11,7 +11,7 @@ CC_FOUND    := $(shell command -v gcc || command -v cc || command -v clang)
 TEST_TIMEOUT ?= 12m
 FUZZTIME    ?= 30s
 # What make bench measures; one package alone: make bench BENCH=./planner/forecast
-BENCH       ?= ./cmd/tidemark ./internal/history ./planner/forecast ./tiering ./tiering/catalog ./tiering/digest ./tiering/policy \
+BENCH       ?= ./cmd/tidemark ./internal/history ./planner/csvinput ./planner/forecast ./tiering ./tiering/catalog ./tiering/digest ./tiering/policy \
                ./tiering/scan ./tiering/selection
 
 .PHONY: help run demo build test crash check fmt vet staticcheck bench fuzz clean

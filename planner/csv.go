@@ -9,9 +9,9 @@ import (
 	"github.com/tidemark/tidemark/planner/forecast"
 )
 
-// FileOutlooks yields the outlook of each series of a CSV, in the file's order. Series are independent: none is pooled,
-// none is left out. An error ends the sequence.
-func FileOutlooks(file *csvinput.File, opt forecast.Options) iter.Seq2[Outlook, error] {
+// FileOutlooks yields the outlook of each series of a CSV, in the file's order. Series are independent, but for the growth of like volumes
+// that the caller may give for short ones (FileGrowth); nil: none. None is left out. An error ends the sequence.
+func FileOutlooks(file *csvinput.File, opt forecast.Options, like *forecast.Growth) iter.Seq2[Outlook, error] {
 	if opt.FullLevel == 0 {
 		opt.FullLevel = 1
 	}
@@ -25,8 +25,9 @@ func FileOutlooks(file *csvinput.File, opt forecast.Options) iter.Seq2[Outlook, 
 	return InOrder(items, func(s csvinput.Series) (Outlook, error) {
 		opt := opt
 		opt.Seed = seed(s.Name, volume.Space)
-		o := Outlook{Series: s.Name, Resource: volume.Space, Unit: AsRead, FullLevel: opt.FullLevel, Past: Shares(s.Observations)}
-		f, err := forecast.Compute(forecast.Input{Observations: s.Observations, LonePointStep: file.MedianStep}, opt)
+		in := forecast.Input{Observations: s.Observations(), LonePointStep: file.MedianStep, Prior: like}
+		o := Outlook{Series: s.Name, Resource: volume.Space, Unit: AsRead, FullLevel: opt.FullLevel, Past: Shares(in.Observations)}
+		f, err := forecast.Compute(in, opt)
 		if err != nil {
 			return o, fmt.Errorf("forecast series %q: %w", s.Name, err)
 		}

@@ -22,7 +22,7 @@ func TestFileOutlooksAreIndependentAndInTheFilesOrder(t *testing.T) {
 	}
 	byName := map[string]Outlook{}
 	var order []string
-	for o, err := range FileOutlooks(read(rows), forecast.Options{Steps: 2}) {
+	for o, err := range FileOutlooks(read(rows), forecast.Options{Steps: 2}, nil) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func TestFileOutlooksAreIndependentAndInTheFilesOrder(t *testing.T) {
 		t.Errorf("more than its capacity: %+v", full)
 	}
 	// Another series in the file changes nothing.
-	for o, err := range FileOutlooks(read("b,2026-01-01,5,10\nb,2026-01-02,6,10\n"), forecast.Options{Steps: 2}) {
+	for o, err := range FileOutlooks(read("b,2026-01-01,5,10\nb,2026-01-02,6,10\n"), forecast.Options{Steps: 2}, nil) {
 		if b := byName["b"]; err != nil || o.TimeToFull != b.TimeToFull || o.Points[1] != b.Points[1] {
 			t.Errorf("alone %+v, %v; with others %+v", o, err, b)
 		}
@@ -55,7 +55,7 @@ func TestFileOutlooksAreIndependentAndInTheFilesOrder(t *testing.T) {
 func TestFileOutlooksEndAtAnError(t *testing.T) {
 	f := &csvinput.File{Series: []csvinput.Series{{Name: "none"}, {Name: "more"}}}
 	n := 0
-	for _, err := range FileOutlooks(f, forecast.Options{Steps: 1}) {
+	for _, err := range FileOutlooks(f, forecast.Options{Steps: 1}, nil) {
 		if n++; err == nil || !strings.Contains(err.Error(), `"none"`) {
 			t.Errorf("error %v, want one that names the series", err)
 		}

@@ -70,7 +70,8 @@ const (
 
 // Outlooks yields the outlook of each selected volume that was heard of within 30 days, sorted by ID, space before inodes
 // (which only filesystems that count them have). A pool is told once, under its shortest path. Forecasts run on all
-// cores; the outlooks in flight are bounded. An error ends the sequence.
+// cores; the outlooks in flight are bounded. A volume of less than eight weeks leans on the growth of like ones among those that are
+// selected: of the same path and filesystem type, else of the same tags and type, else of the same host. An error ends the sequence.
 func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error] {
 	if q.Past == 0 {
 		q.Past = twoYears
@@ -87,7 +88,8 @@ func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error
 			yield(Outlook{}, err)
 			return
 		}
-		inputs := p.inputs(ctx, q, units(newest))
+		all := units(newest)
+		inputs := p.withGrowth(ctx, q, all, p.inputs(ctx, q, all))
 		for o, err := range InOrder(inputs, func(in input) (Outlook, error) { return p.outlook(ctx, q, in, released[in.sample.ID]) }) {
 			if !yield(o, err) || err != nil {
 				return
@@ -101,7 +103,8 @@ type input struct {
 	sample   volume.Sample
 	days     []volume.Day
 	resource volume.Resource
-	pooled   bool // the days are several volumes' sum
+	pooled   bool             // the days are several volumes' sum
+	growth   *forecast.Growth // of like volumes; nil: not known, or not needed
 }
 
 // inputs joins the units (sorted by ID) with their days (sorted by ID): a volume that was never read has none. A pool waits
@@ -120,7 +123,7 @@ func (p Planner) inputs(ctx context.Context, q Query, units []unit) iter.Seq2[in
 			s, past, pooled := units[sent].sample, days[sent], len(units[sent].parts) > 1
 			delete(days, sent)
 			sent++
-			return yield(input{s, past, volume.Space, pooled}, nil) && (s.InodesTotal == 0 || yield(input{s, past, volume.Inodes, pooled}, nil))
+			return yield(input{s, past, volume.Space, pooled, nil}, nil) && (s.InodesTotal == 0 || yield(input{s, past, volume.Inodes, pooled, nil}, nil))
 		}
 		for series, err := range p.History.Days(ctx, q.Select, q.Now.Add(-q.Past), q.Now) {
 			if err != nil {
@@ -220,7 +223,7 @@ func fitInput(in input) forecast.Input {
 	}
 	usages = append(usages, in.sample.Usage)
 	capacity := usable(usages)
-	fit := forecast.Input{Step: 24 * time.Hour, Observations: make([]forecast.Observation, len(days))}
+	fit := forecast.Input{Step: 24 * time.Hour, Prior: in.growth, Observations: make([]forecast.Observation, len(days))}
 	for i, d := range days {
 		fit.Observations[i] = forecast.Observation{Time: d.Start, Used: used(d.Usage), Capacity: known(capacity[i])}
 	}

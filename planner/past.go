@@ -69,7 +69,7 @@ func FilePasts(file *csvinput.File, fullLevel float64) iter.Seq2[Past, error] {
 		for _, s := range file.Series {
 			p := Past{
 				Series: s.Name, Resource: volume.Space, Unit: AsRead, FullLevel: fullLevel, Seed: seed(s.Name, volume.Space),
-				Input: forecast.Input{Observations: s.Observations, LonePointStep: file.MedianStep},
+				Input: forecast.Input{Observations: s.Observations(), LonePointStep: file.MedianStep},
 			}
 			if !yield(p, nil) {
 				return

@@ -40,7 +40,7 @@ func (p Planner) Plans(ctx context.Context, q PlanQuery) ([]Plan, error) {
 		return nil, err
 	}
 	t.keep(wanted)
-	return t.fill(InOrder(t.members(p.inputs(ctx, q.Query, all)), t.work))
+	return t.fill(InOrder(t.members(p.withGrowth(ctx, q.Query, all, p.inputs(ctx, q.Query, all))), t.work))
 }
 
 // FilePlans are Plans for the series of a CSV, each a volume. Now of the query is set to the newest time in the file.
@@ -60,7 +60,7 @@ func FilePlans(file *csvinput.File, q PlanQuery) ([]Plan, error) {
 	series := func(yield func(member, error) bool) {
 		for _, s := range file.Series {
 			m := member{row: t.rows[s.Name], series: s.Name, unit: AsRead, policy: Policy{FullLevel: cmpOr(q.Options.FullLevel, 1)}}
-			m.fit = forecast.Input{Observations: s.Observations, LonePointStep: file.MedianStep}
+			m.fit = forecast.Input{Observations: s.Observations(), LonePointStep: file.MedianStep}
 			if !yield(m, nil) {
 				return
 			}
@@ -80,7 +80,7 @@ func cmpOr(v, otherwise float64) float64 {
 func Newest(file *csvinput.File) time.Time {
 	var newest time.Time
 	for _, s := range file.Series {
-		for _, o := range s.Observations {
+		for _, o := range s.Observations() {
 			if !math.IsNaN(o.Used) && o.Time.After(newest) {
 				newest = o.Time
 			}

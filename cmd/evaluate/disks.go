@@ -113,22 +113,24 @@ func evaluateDisks(w io.Writer, name string, detail bool) error {
 
 // daily lays a series on days, NaN where none was observed.
 func daily(s csvinput.Series) []float64 {
-	first := s.Observations[0].Time
-	n := int(s.Observations[len(s.Observations)-1].Time.Sub(first)/day) + 1
+	all := s.Observations()
+	first := all[0].Time
+	n := int(all[len(all)-1].Time.Sub(first)/day) + 1
 	y := make([]float64, n)
 	for i := range y {
 		y[i] = math.NaN()
 	}
-	for _, o := range s.Observations {
+	for _, o := range all {
 		y[int(o.Time.Sub(first)/day)] = o.Used
 	}
 	return y
 }
 
 func judge(s csvinput.Series, y []float64, origin int) (j judged, err error) {
-	first := s.Observations[0].Time
+	all := s.Observations()
+	first := all[0].Time
 	var past []forecast.Observation
-	for _, o := range s.Observations {
+	for _, o := range all {
 		if int(o.Time.Sub(first)/day) <= origin {
 			past = append(past, o)
 		}

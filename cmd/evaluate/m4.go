@@ -37,7 +37,7 @@ func evaluateM4(w io.Writer, title, name string, c competition, back, each int) 
 	errs := make([]error, len(series))
 	begun := time.Now()
 	parallel(len(series), func(i int) {
-		obs := series[i].Observations
+		obs := series[i].Observations()
 		end := len(obs) - (back+1)*c.horizon
 		if end < 2*c.season+2 {
 			errs[i] = fmt.Errorf("series %s has %d points, too few", series[i].Name, len(obs))

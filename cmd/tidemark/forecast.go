@@ -26,13 +26,14 @@ func (p *program) forecastCommand() *cli.Command {
 		Usage: "when volumes fill",
 		UsageText: "tidemark forecast [--host H] [--volume PATH] [--by TAG] [--horizon 180d] [--level 95] [--write]\n" +
 			"tidemark forecast --accuracy [--host H] [--volume PATH] [--format json]\n" +
-			"tidemark forecast --input FILE.csv --steps N [--level 95] [--full-level 100%] [--format csv]",
+			"tidemark forecast --input FILE.csv --steps N [--pool] [--level 95] [--full-level 100%] [--format csv]",
 		Description: "Forecasts from the history (this host's own, or the fleet's in InfluxDB), or from any CSV\n" +
 			"`series,time,used[,capacity]`. A volume without a date has a reason in its place.",
 		Flags: []cli.Flag{
 			formatFlag(),
 			&cli.StringFlag{Name: "input", Usage: "forecast the series of a CSV `FILE` (- for standard input)"},
 			&cli.IntFlag{Name: "steps", Usage: "with --input: forecast `N` steps of each series"},
+			&cli.BoolFlag{Name: "pool", Usage: "with --input: take the series for like volumes, of which short ones lean on the growth of the others"},
 			&cli.StringFlag{Name: "level", Value: "95", Usage: "share of outcomes the interval holds, in `PERCENT`"},
 			&cli.StringFlag{Name: "full-level", Usage: "share of the capacity that counts as full, in `PERCENT` (default: from the configuration; 100% with --input)"},
 			&cli.StringFlag{Name: "horizon", Usage: "how far ahead, a `DURATION` such as 180d (default: from the configuration)"},
@@ -62,6 +63,9 @@ func (p *program) forecast(ctx *cli.Context) error {
 	}
 	if ctx.IsSet("input") {
 		return p.forecastFile(ctx, opt)
+	}
+	if ctx.IsSet("pool") {
+		return usagef("the history knows by path, tags and host which volumes are alike", "--pool goes with --input")
 	}
 	if ctx.IsSet("steps") {
 		return usagef("from the history the horizon says how far: --horizon 180d", "--steps goes with --input")
@@ -123,6 +127,12 @@ func (p *program) forecastFile(ctx *cli.Context, opt forecast.Options) error {
 	if err != nil {
 		return err
 	}
+	var like *forecast.Growth
+	if ctx.Bool("pool") {
+		if like = planner.FileGrowth(file); like == nil {
+			p.say("warning: %s: --pool changes nothing: it needs five series with a capacity and %d weeks of past", ctx.String("input"), forecast.LeastWeeksLent)
+		}
+	}
 	var out writer
 	switch ctx.String("format") {
 	case "csv":
@@ -135,7 +145,7 @@ func (p *program) forecastFile(ctx *cli.Context, opt forecast.Options) error {
 	if err != nil {
 		return err
 	}
-	return writeAll(out, planner.FileOutlooks(file, opt))
+	return writeAll(out, planner.FileOutlooks(file, opt, like))
 }
 
 // readCSV reads series from a file or standard input and says its warnings.

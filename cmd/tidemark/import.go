@@ -75,7 +75,7 @@ func toReadings(name string, file *csvinput.File) ([]importSeries, error) {
 			return nil, bad("%v", err)
 		}
 		one := importSeries{ID: id}
-		for _, o := range s.Observations {
+		for _, o := range s.Observations() {
 			switch {
 			case math.IsNaN(o.Used):
 				continue

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -21,9 +22,21 @@ const Header = "series,time,used,capacity"
 
 // Series is one series of a file.
 type Series struct {
-	Name         string
-	Observations []forecast.Observation // in time order; an empty cell is NaN
-	FirstLine    int                    // where the file first names it
+	Name      string
+	FirstLine int // where the file first names it
+	rows      *packed
+}
+
+// Observations are the series' rows in time order, unpacked anew each time; an empty cell is NaN.
+func (s Series) Observations() []forecast.Observation {
+	if s.rows == nil {
+		return nil
+	}
+	all := make([]forecast.Observation, 0, s.rows.n)
+	for r := range s.rows.all() {
+		all = append(all, r.Observation)
+	}
+	return all
 }
 
 // File is what a CSV holds.
@@ -59,9 +72,8 @@ func Read(name string, r io.Reader) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := map[string][]row{}
+	rows := map[string]*packed{}
 	var order []string
-	over := map[string]int{}
 	line := 1
 	for {
 		input.n = 0
@@ -87,19 +99,19 @@ func Read(name string, r io.Reader) (*File, error) {
 		if err != nil {
 			return nil, fail("series %q: %v", series, err)
 		}
-		if o.Used > o.Capacity {
-			over[series]++
-		}
-		if _, known := rows[series]; !known {
+		p := rows[series]
+		if p == nil {
+			p = &packed{}
 			series = strings.Clone(series) // a cell keeps the text of its whole row alive
 			order = append(order, series)
+			rows[series] = p
 		}
-		rows[series] = append(rows[series], row{o, line})
+		p.add(row{o, line})
 	}
 	if len(order) == 0 {
 		return nil, &Error{Name: name, Line: 1, Message: "holds no rows below its header"}
 	}
-	return gather(name, order, rows, over)
+	return gather(name, order, rows)
 }
 
 func readHeader(name string, in *csv.Reader) (columns int, err error) {
@@ -203,16 +215,20 @@ func parseAmount(column, s string) (float64, error) {
 	return v + 0, nil // -0 becomes 0
 }
 
-func gather(name string, order []string, rows map[string][]row, over map[string]int) (*File, error) {
-	f := &File{}
-	var steps []time.Duration
+// gather brings each series in time order and checks it as a whole.
+func gather(name string, order []string, rows map[string]*packed) (*File, error) {
+	f := &File{Series: make([]Series, 0, len(order))}
+	steps := map[time.Duration]int{} // how many neighbours are so far apart: few are, by different steps
+	var all []row
 	for _, series := range order {
-		all := rows[series]
-		delete(rows, series)
-		first := all[0].line
-		slices.SortStableFunc(all, func(a, b row) int { return a.Time.Compare(b.Time) })
-		s := Series{Name: series, FirstLine: first, Observations: make([]forecast.Observation, len(all))}
-		observed := false
+		p := rows[series]
+		all = slices.AppendSeq(all[:0], p.all())
+		first, over, observed := all[0].line, 0, false
+		byTime := func(a, b row) int { return a.Time.Compare(b.Time) }
+		if !slices.IsSortedFunc(all, byTime) {
+			slices.SortStableFunc(all, byTime)
+			p = pack(all)
+		}
 		for i, r := range all {
 			if i > 0 {
 				step := r.Time.Sub(all[i-1].Time)
@@ -220,22 +236,35 @@ func gather(name string, order []string, rows map[string][]row, over map[string]
 					return nil, &Error{name, max(r.line, all[i-1].line), fmt.Sprintf(
 						"series %q has %s twice (also line %d)", series, r.Time.Format(time.RFC3339), min(r.line, all[i-1].line))}
 				}
-				steps = append(steps, step)
+				steps[step]++
 			}
-			s.Observations[i] = r.Observation
 			observed = observed || !math.IsNaN(r.Used)
+			if r.Used > r.Capacity {
+				over++
+			}
 		}
 		if !observed {
 			return nil, &Error{name, first, fmt.Sprintf("series %q has no value in column used", series)}
 		}
-		if n := over[series]; n > 0 {
-			f.Warnings = append(f.Warnings, fmt.Sprintf("series %q: used is above capacity in %d of %d rows", series, n, len(all)))
+		if over > 0 {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("series %q: used is above capacity in %d of %d rows", series, over, len(all)))
 		}
-		f.Series = append(f.Series, s)
+		f.Series = append(f.Series, Series{Name: series, FirstLine: first, rows: p})
 	}
-	if len(steps) > 0 {
-		slices.Sort(steps)
-		f.MedianStep = steps[len(steps)/2]
-	}
+	f.MedianStep = medianOf(steps)
 	return f, nil
+}
+
+// medianOf is the median of steps that come so many times, of an even number the upper; zero for none.
+func medianOf(times map[time.Duration]int) time.Duration {
+	n, before := 0, 0
+	for _, count := range times {
+		n += count
+	}
+	for _, step := range slices.Sorted(maps.Keys(times)) {
+		if before += times[step]; before > n/2 {
+			return step
+		}
+	}
+	return 0
 }

@@ -19,7 +19,7 @@ func TestReadSortsAndKeepsGaps(t *testing.T) {
 	if len(f.Series) != 2 || f.Series[0].Name != "b" || f.Series[1].Name != "a" {
 		t.Fatalf("series %+v, want b then a", f.Series)
 	}
-	b := f.Series[0].Observations
+	b := f.Series[0].Observations()
 	if len(b) != 3 || !math.IsNaN(b[0].Used) || b[1].Used != 2 || b[2].Used != 4 || !math.IsNaN(b[2].Capacity) {
 		t.Errorf("b = %+v, want a gap, 2 and 4 in time order", b)
 	}
@@ -109,10 +109,10 @@ func TestReadAccepts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(f.Series) != 1 || f.Series[0].Name != tc.series || len(f.Series[0].Observations) != tc.observations {
+			if len(f.Series) != 1 || f.Series[0].Name != tc.series || len(f.Series[0].Observations()) != tc.observations {
 				t.Fatalf("series %+v, want %q with %d observations", f.Series, tc.series, tc.observations)
 			}
-			o := f.Series[0].Observations[0]
+			o := f.Series[0].Observations()[0]
 			if !o.Time.Equal(at) || o.Time.Location() != time.UTC || o.Used != tc.used || math.Signbit(o.Used) || !math.IsNaN(o.Capacity) {
 				t.Errorf("first observation %+v, want %v at %v without a capacity", o, tc.used, at)
 			}
@@ -169,8 +169,9 @@ func FuzzRead(f *testing.F) {
 			}
 			names[s.Name] = true
 			values := 0
-			for i, o := range s.Observations {
-				if i > 0 && !o.Time.After(s.Observations[i-1].Time) {
+			all := s.Observations()
+			for i, o := range all {
+				if i > 0 && !o.Time.After(all[i-1].Time) {
 					t.Fatalf("series %q is not in strict time order", s.Name)
 				}
 				if math.IsInf(o.Used, 0) || o.Used < 0 || math.Signbit(o.Used) && !math.IsNaN(o.Used) || o.Capacity <= 0 || math.IsInf(o.Capacity, 0) {

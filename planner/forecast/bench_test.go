@@ -3,9 +3,19 @@ package forecast
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
+
+// uncapped is a series without its capacity, and that without paths.
+func uncapped(all []Observation) []Observation {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Capacity = math.NaN()
+	}
+	return all
+}
 
 // BenchmarkCompute gives series a second on one core.
 func BenchmarkCompute(b *testing.B) {
@@ -26,6 +36,7 @@ func BenchmarkCompute(b *testing.B) {
 		opt  Options
 	}{
 		{"hours=850/steps=48", Input{Observations: hours}, Options{Steps: 48}},
+		{"days=60/steps=30", Input{Observations: uncapped(days[:60])}, Options{Steps: 30}},
 		{"days=730/paths=365", Input{Observations: days}, Options{Horizon: 365 * day}},
 	} {
 		b.Run(bc.name, func(b *testing.B) {

@@ -67,24 +67,26 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 	e := newEnsemble(fit, opt.Steps)
 	course := e.forecast(fit.filled, opt.Steps)
 	o := outlookOf(g, e, origin.Time, opt)
+	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
 	f := Forecast{
 		Origin: origin.Time, Step: g.step, Used: origin.Used - released, Capacity: capacity,
 		Method: e.method, Reason: e.reason, Weights: e.shares(),
 		GrowthPerDay: o.growthPerDay(), Points: make([]Point, opt.Steps), Events: lowered(whole.events(in), released),
+		Backtest: e.backtest(below, above),
 	}
-	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
+	if like, ok := borrowed(in, g, e, capacity); ok {
+		like.lean(course, g.step)
+		like.lean(o.course, o.past.unit)
+		like.widen(below, g.step, opt.Level)
+		like.widen(above, g.step, opt.Level)
+		f.Method, f.Reason, f.Weights, f.GrowthPerDay = "pooled", ReasonLike, like.shares(f.Weights), o.growthPerDay()
+		f.Backtest = noBacktest(0) // which would judge a forecast that stands alone
+	}
 	at := g.last
 	for k := range f.Points {
 		at = at.Add(g.step) // one by one: many long steps are more than a time.Duration holds
 		v := course[k] - released
 		f.Points[k] = Point{Time: at, Forecast: within(v, capacity), Lower: within(v-below[k], capacity), Upper: within(v+above[k], capacity)}
-	}
-	f.Backtest = Backtest{Origins: e.origins, Steps: e.horizon, MASE: math.NaN(), RelativeMAE: math.NaN(), Coverage: math.NaN(), Bias: math.NaN()}
-	if e.origins > 0 {
-		f.Backtest.MASE, f.Backtest.Coverage, f.Backtest.Bias = e.absolute/e.scale, e.coverage(below, above), e.bias()
-		if e.noChange > 0 {
-			f.Backtest.RelativeMAE = e.absolute / e.noChange
-		}
 	}
 	b := basisOf(g, o, origin, capacity*opt.FullLevel+released, opt)
 	f.TimeToFull = b.timeToFull(origin)

@@ -3,7 +3,10 @@
 // output.
 package forecast
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Observation is one point of a series.
 type Observation struct {
@@ -25,6 +28,9 @@ type Input struct {
 	// Interventions are what Tidemark itself did to the volume, in any order: no growth, no cleanup, and nothing that comes again
 	// by itself.
 	Interventions []Intervention
+	// Prior is how like volumes grow: a past of less than eight weeks, counted from a bulk load, leans on it where the capacity is
+	// known. Nil: it stands alone.
+	Prior *Growth
 	// Step is the time between two points of the grid; zero finds it from the data.
 	Step time.Duration
 	// LonePointStep is the step of a series with one observation (the median of its file); zero means a day.
@@ -98,4 +104,21 @@ type Forecast struct {
 type Weight struct {
 	Model string
 	Share float64 // sums to 1 over the combination
+}
+
+func noBacktest(steps int) Backtest {
+	nan := math.NaN()
+	return Backtest{Steps: steps, MASE: nan, RelativeMAE: nan, Coverage: nan, Bias: nan}
+}
+
+// backtest is the combination's error against the interval's half widths.
+func (e *ensemble) backtest(below, above []float64) Backtest {
+	b := noBacktest(e.horizon)
+	if b.Origins = e.origins; e.origins > 0 {
+		b.MASE, b.Coverage, b.Bias = e.absolute/e.scale, e.coverage(below, above), e.bias()
+		if e.noChange > 0 {
+			b.RelativeMAE = e.absolute / e.noChange
+		}
+	}
+	return b
 }

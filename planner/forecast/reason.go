@@ -7,10 +7,11 @@ import (
 
 // Why a method was chosen.
 const (
-	ReasonWeighed    Reason = "weighed"     // models weighed by their errors over rolling origins
-	ReasonFewOrigins Reason = "few_origins" // too short to weigh: the median of the models
-	ReasonShort      Reason = "short"       // too short for any model but the last value
-	ReasonConstant   Reason = "constant"    // it never changed
+	ReasonWeighed    Reason = "weighed"      // models weighed by their errors over rolling origins
+	ReasonFewOrigins Reason = "few_origins"  // too short to weigh: the median of the models
+	ReasonShort      Reason = "short"        // too short for any model but the last value
+	ReasonConstant   Reason = "constant"     // it never changed
+	ReasonLike       Reason = "like_volumes" // less than eight weeks: drawn towards the growth of like volumes
 )
 
 // Why there is no date; or Full, or Runaway, which have dates.
