@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,18 @@ func TestAsItIsSaysWhatTheForecastSays(t *testing.T) {
 	}
 	if fresh := planOf(t, plans, "b:/new").Outcomes[0]; !math.IsNaN(fresh.Buy) {
 		t.Errorf("what a new volume needs is not known, and it is to buy %v", fresh.Buy)
+	}
+}
+
+func TestNoChangeOfGrowthIsAsItIs(t *testing.T) {
+	h := historyOf(vol("a", "/walk", walk(400, 3000, 5, 30, 1, 1), 6500), vol("a", "/other", walk(400, 2000, 4, 30, 2, 1), 4500))
+	q := planQuery()
+	q.Scenarios = []Scenario{{Name: "growth +0%"}}
+	for _, p := range mustPlan(t, h, q) {
+		got, want := p.Outcomes[1], p.Outcomes[0]
+		if got.Scenario = want.Scenario; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: without a change of growth %+v, as it is %+v", p.Series, got, want)
+		}
 	}
 }
 
