@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -422,7 +423,7 @@ func TestPlansOfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := PlanQuery{LeadTime: 30 * day, Scenarios: []Scenario{{Name: "more", Adds: []Addition{{Series: "weekly", Amount: 100, At: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}}}}, Curves: true}
-	plans, err := FilePlans(file, q)
+	plans, err := FilePlans(t.Context(), file, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -442,13 +443,22 @@ func TestPlansOfAFile(t *testing.T) {
 	}
 	q.Scenarios[0].Adds[0].Series = "week"
 	var unknown *UnknownVolumeError
-	if _, err := FilePlans(file, q); !errors.As(err, &unknown) || !slices.Equal(unknown.Known, []string{"bare", "weekly"}) {
+	if _, err := FilePlans(t.Context(), file, q); !errors.As(err, &unknown) || !slices.Equal(unknown.Known, []string{"bare", "weekly"}) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func decimalOf(n int) string {
 	return string(rune('0'+n/100)) + string(rune('0'+n/10%10)) + string(rune('0'+n%10))
+}
+
+func TestAnInterruptEndsAPlanOfAFile(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	file := &csvinput.File{Series: []csvinput.Series{{Name: "a", Observations: []forecast.Observation{{Time: now, Used: 1, Capacity: 2}}}}}
+	if _, err := FilePlans(ctx, file, planQuery()); !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted plan: %v, want context canceled", err)
+	}
 }
 
 func TestCurvesOfAGroup(t *testing.T) {

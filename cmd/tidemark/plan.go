@@ -97,7 +97,7 @@ func (p *program) planFile(ctx *cli.Context, q planner.PlanQuery, d *report.Plan
 		return err
 	}
 	d.Now, d.Source = q.Now, ctx.String("input")
-	d.Plans, err = planner.FilePlans(file, q)
+	d.Plans, err = planner.FilePlans(ctx.Context, file, q)
 	return err
 }
 
