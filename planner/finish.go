@@ -178,7 +178,7 @@ func (t *rows) finish(r *row) Plan {
 		}
 		steps := d.steps(s.Adds, t.mine(r))
 		o := f.outcome(s.Name, steps, horizon, reason, p.Unit)
-		if k == 0 && r.lone != nil {
+		if same := s.Growth == 0 && len(steps) == 0 && f.taken == nil; same && r.lone != nil {
 			full := r.lone.TimeToFull // of the same paths, without a float32's rounding
 			o.P10, o.P50, o.P90, o.Reason = full.P10, full.P50, full.P90, full.Reason
 		}

@@ -103,7 +103,7 @@ type UnknownVolumeError struct {
 }
 
 func (e *UnknownVolumeError) Error() string {
-	return fmt.Sprintf("the history knows no volume %s", e.Name)
+	return fmt.Sprintf("there is no volume %s", e.Name)
 }
 
 // Check says what is wrong with a query, whatever the history holds. Now must be set.

@@ -1,9 +1,11 @@
 package planner
 
 import (
+	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +142,18 @@ func TestAsItIsSaysWhatTheForecastSays(t *testing.T) {
 	}
 	if fresh := planOf(t, plans, "b:/new").Outcomes[0]; !math.IsNaN(fresh.Buy) {
 		t.Errorf("what a new volume needs is not known, and it is to buy %v", fresh.Buy)
+	}
+}
+
+func TestNoChangeOfGrowthIsAsItIs(t *testing.T) {
+	h := historyOf(vol("a", "/walk", walk(400, 3000, 5, 30, 1, 1), 6500), vol("a", "/other", walk(400, 2000, 4, 30, 2, 1), 4500))
+	q := planQuery()
+	q.Scenarios = []Scenario{{Name: "growth +0%"}}
+	for _, p := range mustPlan(t, h, q) {
+		got, want := p.Outcomes[1], p.Outcomes[0]
+		if got.Scenario = want.Scenario; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: without a change of growth %+v, as it is %+v", p.Series, got, want)
+		}
 	}
 }
 
@@ -409,7 +423,7 @@ func TestPlansOfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := PlanQuery{LeadTime: 30 * day, Scenarios: []Scenario{{Name: "more", Adds: []Addition{{Series: "weekly", Amount: 100, At: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}}}}, Curves: true}
-	plans, err := FilePlans(file, q)
+	plans, err := FilePlans(t.Context(), file, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,13 +443,25 @@ func TestPlansOfAFile(t *testing.T) {
 	}
 	q.Scenarios[0].Adds[0].Series = "week"
 	var unknown *UnknownVolumeError
-	if _, err := FilePlans(file, q); !errors.As(err, &unknown) || !slices.Equal(unknown.Known, []string{"bare", "weekly"}) {
+	if _, err := FilePlans(t.Context(), file, q); !errors.As(err, &unknown) || !slices.Equal(unknown.Known, []string{"bare", "weekly"}) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func decimalOf(n int) string {
 	return string(rune('0'+n/100)) + string(rune('0'+n/10%10)) + string(rune('0'+n%10))
+}
+
+func TestAnInterruptEndsAPlanOfAFile(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	file, err := csvinput.Read("x.csv", strings.NewReader("series,time,used,capacity\na,2026-01-01T00:00:00Z,1,2\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FilePlans(ctx, file, planQuery()); !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted plan: %v, want context canceled", err)
+	}
 }
 
 func TestCurvesOfAGroup(t *testing.T) {

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -43,8 +44,8 @@ func (p Planner) Plans(ctx context.Context, q PlanQuery) ([]Plan, error) {
 	return t.fill(InOrder(t.members(p.withGrowth(ctx, q.Query, all, p.inputs(ctx, q.Query, all))), t.work))
 }
 
-// FilePlans are Plans for the series of a CSV, each a volume. Now of the query is set to the newest time in the file.
-func FilePlans(file *csvinput.File, q PlanQuery) ([]Plan, error) {
+// FilePlans are Plans for the series of a CSV, each a volume. Now of the query is set to the newest time in the file. It ends with ctx.
+func FilePlans(ctx context.Context, file *csvinput.File, q PlanQuery) ([]Plan, error) {
 	q.Now = Newest(file)
 	if err := q.Check(); err != nil {
 		return nil, err
@@ -59,21 +60,14 @@ func FilePlans(file *csvinput.File, q PlanQuery) ([]Plan, error) {
 	}
 	series := func(yield func(member, error) bool) {
 		for _, s := range file.Series {
-			m := member{row: t.rows[s.Name], series: s.Name, unit: AsRead, policy: Policy{FullLevel: cmpOr(q.Options.FullLevel, 1)}}
+			m := member{row: t.rows[s.Name], series: s.Name, unit: AsRead, policy: Policy{FullLevel: cmp.Or(q.Options.FullLevel, 1)}}
 			m.fit = forecast.Input{Observations: s.Observations(), LonePointStep: file.MedianStep}
-			if !yield(m, nil) {
+			if err := ctx.Err(); !yield(m, err) || err != nil {
 				return
 			}
 		}
 	}
 	return t.fill(InOrder(series, t.work))
-}
-
-func cmpOr(v, otherwise float64) float64 {
-	if v == 0 {
-		return otherwise
-	}
-	return v
 }
 
 // Newest is the newest time with a use in a CSV.

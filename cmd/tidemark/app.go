@@ -78,14 +78,15 @@ func (h *helpWriter) Write(b []byte) (int, error) {
 
 func (p *program) app() *cli.App {
 	app := &cli.App{
-		Name:                   "tidemark",
-		Usage:                  "how full volumes are, when each will be full, and what to do about it",
-		UsageText:              "tidemark [--config FILE] COMMAND [flags] [arguments]",
-		Version:                version,
-		HideHelpCommand:        true,
-		UseShortOptionHandling: false,
-		Reader:                 p.stdin,
-		ErrWriter:              p.stderr,
+		Name:                      "tidemark",
+		Usage:                     "how full volumes are, when each will be full, and what to do about it",
+		UsageText:                 "tidemark [--config FILE] COMMAND [flags] [arguments]",
+		Version:                   version,
+		HideHelpCommand:           true,
+		UseShortOptionHandling:    false,
+		DisableSliceFlagSeparator: true, // a volume's name may hold a comma
+		Reader:                    p.stdin,
+		ErrWriter:                 p.stderr,
 		Flags: []cli.Flag{&cli.StringFlag{
 			Name: "config", Usage: "read `FILE`", DefaultText: "$TIDEMARK_CONFIG, else /etc/tidemark/tidemark.yaml where there is one",
 		}},

@@ -35,7 +35,7 @@ func (p *program) backtestCommand() *cli.Command {
 			&cli.IntFlag{Name: "origins", Value: 18, Usage: "judge at most `N` moments of each series, ten days apart, the newest"},
 			&cli.StringFlag{Name: "level", Value: "95", Usage: "share of outcomes the interval is to hold, in `PERCENT`"},
 			&cli.StringFlag{Name: "full-level", Usage: "share of the capacity that counts as full, in `PERCENT` (default: from the configuration; 100% with --input)"},
-			&cli.StringFlag{Name: "resource", Value: "space", Usage: "space or inodes"},
+			&cli.StringFlag{Name: "resource", Value: "space", Usage: "judge this `RESOURCE`: space or inodes"},
 			hostFlag(), volumeFlag(), sourceFlag(),
 			&cli.StringFlag{Name: "by", Usage: "a table for each value of this `TAG`"},
 		},

@@ -145,7 +145,7 @@ func (p *program) forecastFile(ctx *cli.Context, opt forecast.Options) error {
 	if err != nil {
 		return err
 	}
-	return writeAll(out, planner.FileOutlooks(file, opt, like))
+	return writeAll(out, untilDone(ctx.Context, planner.FileOutlooks(file, opt, like)))
 }
 
 // readCSV reads series from a file or standard input and says its warnings.
@@ -245,6 +245,20 @@ func writeAll(out writer, outlooks iter.Seq2[planner.Outlook, error]) error {
 		}
 	}
 	return out.Close()
+}
+
+// untilDone ends a sequence with ctx: what is computed from a file alone asks no context.
+func untilDone[T any](ctx context.Context, all iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for v, err := range all {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // tableWriter gathers outlooks for a table. It drops the points, which no table shows: a fleet's would not fit in memory.

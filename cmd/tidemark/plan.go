@@ -24,7 +24,7 @@ func (p *program) planCommand() *cli.Command {
 			"than 1 future in 10 to be full within the horizon. Volumes of a group are simulated together. Each what-if stands as a row of its\n" +
 			"own beside \"as it is\"; of several kinds there is also one with all together. --format html is one file that needs no network.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Value: "table", Usage: "table, json, csv or html"},
+			&cli.StringFlag{Name: "format", Value: "table", Usage: "write the result as `FORMAT`: table, json, csv or html"},
 			&cli.StringSliceFlag{Name: "add", Usage: "what if this were added: `SIZE@DATE` to every row, [HOST:PATH=]SIZE@DATE to one volume; may be repeated"},
 			&cli.StringFlag{Name: "growth", Usage: "what if growth were other by `PERCENT`, such as +30% or -10%"},
 			&cli.StringFlag{Name: "policy", Usage: "what if the policy `NAME` moved all that it may"},
@@ -97,7 +97,7 @@ func (p *program) planFile(ctx *cli.Context, q planner.PlanQuery, d *report.Plan
 		return err
 	}
 	d.Now, d.Source = q.Now, ctx.String("input")
-	d.Plans, err = planner.FilePlans(file, q)
+	d.Plans, err = planner.FilePlans(ctx.Context, file, q)
 	return err
 }
 
@@ -140,7 +140,7 @@ func planQuery(ctx *cli.Context, cfg *config.Config) (planner.PlanQuery, error) 
 	if ctx.IsSet("lead-time") {
 		q.LeadTime, err = config.ParseDuration(ctx.String("lead-time"))
 		if err != nil || q.LeadTime > 10*365*24*time.Hour {
-			return q, usagef("write a duration up to 10y, such as 45d", "--lead-time %q is no lead time", ctx.String("lead-time"))
+			return q, usagef("write a duration above zero and up to 10y, such as 45d", "--lead-time %q is no lead time", ctx.String("lead-time"))
 		}
 	}
 	q.Scenarios, err = scenarios(ctx, nil)

@@ -14,7 +14,7 @@ import (
 )
 
 func formatFlag() cli.Flag {
-	return &cli.StringFlag{Name: "format", Value: "table", Usage: "table, json or csv"}
+	return &cli.StringFlag{Name: "format", Value: "table", Usage: "write the result as `FORMAT`: table, json or csv"}
 }
 
 func hostFlag() cli.Flag {
@@ -26,7 +26,7 @@ func volumeFlag() cli.Flag {
 }
 
 func sourceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "source", Usage: "read the history from `local` or `influx` (default: influx where it is configured)"}
+	return &cli.StringFlag{Name: "source", Usage: "read the history from `SOURCE`: local or influx (default: influx where it is configured)"}
 }
 
 // checkFormat refuses an unknown --format.
@@ -115,6 +115,9 @@ func (p *program) checkVolumes(ctx *cli.Context) error {
 			return p.unknown(err)
 		}
 		*limit = d
+	}
+	if limits.Warning < limits.Critical {
+		return p.unknown(fmt.Errorf("--warning %s is shorter than --critical %s: it would never warn", ctx.String("warning"), ctx.String("critical")))
 	}
 	outlooks, err := p.volumeOutlooks(ctx)
 	if err != nil {

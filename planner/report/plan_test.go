@@ -157,7 +157,7 @@ func TestPlanHTML(t *testing.T) {
 		"order date":        `<td>2026-03-25</td><td class="n">640 GiB</td><td>2026-05-24</td><td>2026-05-09 to 2026-06-13</td><td class="n">100%</td><td class="n">1000 GiB</td><td class="n">80%</td><td class="n">61 GiB</td>`,
 		"overdue":           `<td class="overdue">now</td>`,
 		"reason":            `<td>sawtooth</td>`,
-		"group":             `>site dc1</a></th>`,
+		"group":             `>site dc1</a></div></th>`,
 		"what is summed":    `3 volumes, 2 more showing space that is counted already`,
 		"owner":             `Owner: video &amp; co`,
 		"source":            `from bucket &lt;b&gt;`,
@@ -288,6 +288,30 @@ func TestWordsOfAPlotDoNotCoverEachOther(t *testing.T) {
 			if b.Y < a.Y && b.X < a.TextX+width {
 				t.Errorf("the line of %q leads through %q", b.Text, a.Text)
 			}
+		}
+	}
+}
+
+// Lines that leave the plot at its top are named in the order in which they go on.
+func TestLinesThatLeaveThePlotKeepTheirOrder(t *testing.T) {
+	p := plot{Top: 10, Bottom: 310, Labels: []label{{From: 10, Text: "low", beyond: 1}, {From: 10, Text: "high", beyond: 9}, {From: 12, Text: "inside"}}}
+	p.place()
+	for i, want := range []string{"high", "low", "inside"} {
+		if p.Labels[i].Text != want {
+			t.Errorf("label %d is %q, want %q", i, p.Labels[i].Text, want)
+		}
+	}
+}
+
+// A phone would shrink the plots' words to dots, and a name of thousands of letters would fill pages.
+func TestThePageFitsNarrowScreensAndLongNames(t *testing.T) {
+	page := htmlOf(t, planDocument())
+	if n := strings.Count(page, "<svg "); n == 0 || strings.Count(page, "<div class=\"wide\">\n<svg ") != n {
+		t.Error("a plot does not scroll")
+	}
+	for _, want := range []string{"svg { display: block; width: 100%; min-width: ", "h2, .long { max-height: ", `class="name"><div class="long">`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
 		}
 	}
 }

@@ -67,6 +67,7 @@ type label struct {
 	X, Y, From  float64
 	Text, Whole string
 	Class       string
+	beyond      float64 // how far above the plot's top the line ends, in its unit
 }
 
 // scale turns times and amounts into places.
@@ -140,7 +141,7 @@ func (p *plot) medians(s scale, of planner.Plan) {
 		class := fmt.Sprintf("s%d", i%6)
 		p.Lines = append(p.Lines, lineSVG{"median " + class, text})
 		last := o.Curve[len(o.Curve)-1].P50
-		p.Labels = append(p.Labels, label{From: s.y(min(last, s.top)), Text: table.Printable(o.Scenario), Class: class})
+		p.Labels = append(p.Labels, label{From: s.y(min(last, s.top)), Text: table.Printable(o.Scenario), Class: class, beyond: max(0, last-s.top)})
 	}
 }
 
@@ -284,7 +285,7 @@ func (p *plot) marks(s scale, of planner.Plan) {
 
 // place moves the labels apart, in the order of what they name, and cuts those that are too long.
 func (p *plot) place() {
-	slices.SortStableFunc(p.Labels, func(a, b label) int { return cmp.Compare(a.From, b.From) })
+	slices.SortStableFunc(p.Labels, func(a, b label) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(b.beyond, a.beyond)) })
 	lowest := p.Top - labelHeight/2
 	for i := range p.Labels {
 		l := &p.Labels[i]
