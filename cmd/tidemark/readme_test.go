@@ -43,7 +43,11 @@ func TestReadmeShowsTheDemosOutput(t *testing.T) {
 	if err := p.demo(t.Context(), config.Default(), false); err != nil {
 		t.Fatal(err)
 	}
-	for _, screen := range fenced(t, "") {
+	screens := fenced(t, "")
+	for i, screen := range screens {
+		if slices.Index(screens, screen) < i {
+			t.Errorf("the README shows twice\n%s", screen)
+		}
 		if strings.HasPrefix(screen, "5. Tiering") {
 			if os.Geteuid() != 0 {
 				continue // it stops before the release, and says so

@@ -36,6 +36,7 @@ type past struct {
 	ages    []float64 // in units, of the levels: 0 is the last
 	changes []float64 // from the end of the unit before
 	lifts   []float64 // how far the highest use within the unit stood above its end
+	local   bool      // it jumps up and down: what comes depends on where use is
 }
 
 // stepsInUnit is how many steps make a unit: those that come nearest to a day, or the one that is longer.
@@ -70,6 +71,7 @@ func pastOf(g grid) past {
 	slices.Reverse(p.changes)
 	slices.Reverse(p.lifts)
 	slices.Reverse(p.ages)
+	p.local = jumpy(p.levels) && p.fallsBack()
 	return p
 }
 
@@ -135,7 +137,7 @@ func (p past) draws(random *rand.Rand) draw {
 	block := p.block()
 	starts := len(p.changes) - block + 1
 	tries := 1
-	if jumpy(p.levels) && p.fallsBack() {
+	if p.local {
 		tries = nearestOf
 	}
 	at, left := 0, 0

@@ -256,11 +256,13 @@ func TestDrawsOfAJumpyVolumeBeginWhereItIs(t *testing.T) {
 		level += change
 		p.levels, p.changes, p.ages = append(p.levels, level), append(p.changes, change), append(p.ages, float64(399-i))
 	}
+	p.local = jumpy(p.levels) && p.fallsBack()
 	copies := p
 	copies.changes = make([]float64, len(p.changes)) // never falls: nothing is known of what it does up there
 	for i, c := range p.changes {
 		copies.changes[i] = math.Abs(c)
 	}
+	copies.local = jumpy(copies.levels) && copies.fallsBack()
 	up := func(p past, level float64) (share float64) {
 		draw := p.draws(rand.New(rand.NewPCG(1, 1)))
 		ups, downs := 0., 0.
