@@ -240,6 +240,18 @@ func home(files []file) (wrong []string) {
 // sameFromArchive compares what the archive alone says with the catalog.
 func (p place) sameFromArchive(t *testing.T) {
 	t.Helper()
+	p.sameBut(t, func(archive.Problem) bool { return false })
+}
+
+// sameButForTornLines is sameFromArchive after a filesystem gave up in the middle of appends: what it left of them are damaged lines in the
+// manifest, whose records were appended again.
+func (p place) sameButForTornLines(t *testing.T) {
+	t.Helper()
+	p.sameBut(t, func(problem archive.Problem) bool { return problem.Line > 0 })
+}
+
+func (p place) sameBut(t *testing.T, expected func(archive.Problem) bool) {
+	t.Helper()
 	a, err := archive.OpenForReading(fsys.Host{}, p.Vault, p.Archive)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +262,9 @@ func (p place) sameFromArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, problem := range problems {
-		t.Error("rebuild:", problem)
+		if !expected(problem) {
+			t.Error("rebuild:", problem)
+		}
 	}
 	c, done := p.openCatalog(t)
 	defer done()
