@@ -69,8 +69,8 @@ func (t *transaction) supersedeBefore(id int64) error {
 	return err
 }
 
-// CommitReleased lets archived objects be released; a RefusedError names the operations whose objects are not. Their operations, in phase Intent, come to Purging and stay until the trash is
-// empty. Allocated must be what the release will free.
+// CommitReleased lets archived objects be released; a RefusedError names the operations whose objects are not, and nothing was done. The
+// operations, in phase Intent, come to Purging and stay until the trash is empty. Allocated must be what the release will free.
 func (c *Catalog) CommitReleased(ctx context.Context, by Actor, now time.Time, ops []*Operation, reasons []string) error {
 	if err := oneEach(ops, reasons); err != nil || len(ops) == 0 {
 		return err
@@ -185,8 +185,8 @@ func (c *Catalog) CommitPurged(ctx context.Context, ops []*Operation) error {
 }
 
 // CommitRestored ends a release that was undone, in the phase that the operation says: before it was committed (Intent) or after
-// (Purging). The file is at home again, its object archived (or superseded, if it was so meanwhile). home is the file as it is now if it is still what the object has: to move
-// it there and back was a change. The zero Info says that it changed.
+// (Purging). The file is at home again, its object archived (or superseded, if it was so meanwhile). home is the file as it is now if it
+// is still what the object has: to move it there and back was a change. The zero Info says that it changed.
 func (c *Catalog) CommitRestored(ctx context.Context, by Actor, now time.Time, op *Operation, reason string, home fsys.Info) error {
 	ops := []*Operation{op}
 	return c.write(ctx, "commit what is restored", func(t *transaction) error {
