@@ -3,6 +3,7 @@ package tiering
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/tidemark/tidemark/internal/line"
 	"github.com/tidemark/tidemark/internal/volume"
@@ -30,7 +31,33 @@ func (e *Engine) recordRun(ctx context.Context, plan selection.Plan, run catalog
 	e.opt.Log.Info("audit head", "head", head)
 	p := RunPoint(plan, run, e.opt.Tags)
 	p.Fields = append(p.Fields, line.Text("audit_head", head))
+	if policy, err := e.Policy(plan.Policy); err == nil { // a link takes an inode, as the file did
+		inodes := int64(0)
+		if policy.Leave == catalog.LeaveNothing {
+			inodes = run.FilesReleased
+		}
+		p.Fields = append(p.Fields, line.Int("inodes_released", inodes))
+	}
 	return e.record(ctx, p)
+}
+
+// recordRecalls hands what was brought back to a volume since a time to the boards, by whole hours: a point of an hour is written anew with
+// each recall in it, so that no two recalls share a point and none is counted twice.
+func (e *Engine) recordRecalls(ctx context.Context, at string, since time.Time) error {
+	if e.opt.Record == nil {
+		return nil
+	}
+	all, err := e.opt.Catalog.Moved(ctx, e.opt.Host, since, e.opt.Now().Add(time.Hour))
+	if err != nil {
+		return err
+	}
+	var points []line.Point
+	for _, m := range all {
+		if m.Volume == at && m.Recalled+m.InodesRecalled > 0 {
+			points = append(points, RecallPoint(m, e.opt.Tags))
+		}
+	}
+	return e.record(ctx, points...)
 }
 
 // bucketNames are scan.Buckets by the days from which each begins, as the boards sort by name.

@@ -17,6 +17,7 @@ const (
 	ArchiveMeasurement  = "tidemark_archive"
 	AgeMeasurement      = "tidemark_age"
 	EligibleMeasurement = "tidemark_eligible"
+	RecallMeasurement   = "tidemark_recall"
 )
 
 // RunPoint is what a run of a policy came to, at its end. p may lack its files.
@@ -32,6 +33,16 @@ func RunPoint(p selection.Plan, r catalog.Run, tags map[string]string) line.Poin
 			line.Float("seconds", r.Ended.Sub(r.Started).Seconds()),
 			line.Int("eligible_bytes", p.Eligible), line.Int("needed_bytes", p.Needed), line.Flag("triggered", p.Triggered),
 		},
+	}
+}
+
+// RecallPoint is what was brought back to a volume within an hour, at the hour's beginning.
+func RecallPoint(m catalog.Moved, tags map[string]string) line.Point {
+	return line.Point{
+		Measurement: RecallMeasurement,
+		Tags:        with(tags, "host", m.Host, "path", m.Volume),
+		Time:        m.Hour,
+		Fields:      []line.Field{line.Int("bytes_recalled", m.Recalled), line.Int("inodes_recalled", m.InodesRecalled)},
 	}
 }
 

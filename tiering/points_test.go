@@ -39,6 +39,9 @@ func TestPoints(t *testing.T) {
 			"tidemark_run,host=h,policy=cold files_archived=0i,bytes_archived=0i,files_released=0i,bytes_released=0i,failed=0i,skipped=0i," +
 				"insufficient=0i,seconds=0,eligible_bytes=0i,needed_bytes=0i,triggered=0i 1773144000",
 		}},
+		{"recall", []line.Point{RecallPoint(catalog.Moved{Host: "h", Volume: "/srv/video", Hour: at, Last: at.Add(time.Minute), Released: 1, Recalled: 2, InodesReleased: 3, InodesRecalled: 4}, tags)}, []string{
+			"tidemark_recall,host=h,path=/srv/video,policy=ours\\ wins,site=dc1 bytes_recalled=2i,inodes_recalled=4i 1773144000",
+		}},
 		{"archive", []line.Point{ArchivePoint(use, nil, at)}, []string{
 			"tidemark_archive,archive=vault,host=h files=1i,bytes=2i,released_files=3i,released_bytes=4i,bad=5i,oldest_check=1773140400i," +
 				"total=1000i,free=300i,used_percent=66.66666666666666,recalls=6i 1773144000",

@@ -177,6 +177,8 @@ func (e *Engine) recallGroup(ctx context.Context, g group, all []mover.Candidate
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	begun := e.opt.Now()
+	defer func() { err = errors.Join(err, e.recordRecalls(context.WithoutCancel(ctx), g.volume, begun)) }()
 	recovered, err := m.Recover(ctx)
 	report.Recovered = append(report.Recovered, recovered...)
 	if err != nil {

@@ -337,20 +337,35 @@ func (h *History) Readings(ctx context.Context, id volume.ID, from, to time.Time
 	return all, err
 }
 
-// runs is the measurement of tiering's runs, and freed the field that says how much space one made.
+// What tiering writes of its runs and recalls.
 const (
-	runs  = "tidemark_run"
-	freed = "bytes_released"
+	runs           = "tidemark_run"
+	recalls        = "tidemark_recall"
+	bytesReleased  = "bytes_released"
+	inodesReleased = "inodes_released"
+	bytesRecalled  = "bytes_recalled"
+	inodesRecalled = "inodes_recalled"
 )
 
-// Releases implements the planner's Releases: what tiering's runs wrote.
+// Releases implements the planner's Releases: what tiering's runs and recalls wrote. Bytes and inodes of one come apart.
 func (h *History) Releases(ctx context.Context, host string, from, to time.Time) ([]volume.Release, error) {
-	flux := source(h.bucket, from, to) + where("_measurement", runs) + where("_field", freed) + selected(volume.Selector{Host: host}) +
-		"\n  |> keep(columns: [\"_time\", \"host\", \"path\", \"_value\"])\n  |> group()\n  |> sort(columns: [\"_time\"])"
+	flux := source(h.bucket, from, to) + where("_measurement", runs, recalls) +
+		where("_field", bytesReleased, inodesReleased, bytesRecalled, inodesRecalled) + selected(volume.Selector{Host: host}) +
+		"\n  |> keep(columns: [\"_time\", \"host\", \"path\", \"_field\", \"_value\"])\n  |> group()\n  |> sort(columns: [\"_time\", \"_field\"])"
 	var all []volume.Release
 	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {
-		one := volume.Release{Host: text(r, "host"), Path: text(r, "path"), Time: instant(r), Bytes: whole(r, "_value")}
-		if one.Bytes > 0 && one.Path != "" && (host == "" || one.Host == host) {
+		one := volume.Release{Host: text(r, "host"), Path: text(r, "path"), Time: instant(r)}
+		switch v := whole(r, "_value"); text(r, "_field") {
+		case bytesReleased:
+			one.Bytes = v
+		case inodesReleased:
+			one.Inodes = v
+		case bytesRecalled:
+			one.Bytes = -v
+		case inodesRecalled:
+			one.Inodes = -v
+		}
+		if (one.Bytes != 0 || one.Inodes != 0) && one.Path != "" && (host == "" || one.Host == host) {
 			all = append(all, one)
 		}
 		return nil

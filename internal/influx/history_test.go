@@ -272,18 +272,24 @@ func TestReleasesAreWhatRunsFreed(t *testing.T) {
 		run("a", "/srv", "cold", day0.Add(3*time.Hour), 0), // it freed nothing
 		run("a", "/srv", "cold", day0.Add(-time.Hour), 9), run("a", "/srv", "cold", day0.Add(48*time.Hour), 9),
 		"tidemark_run,host=a,policy=idle bytes_released=4i 1772330400", // without a path it is no volume's
+		fmt.Sprintf("tidemark_run,host=c,path=/srv,policy=cold bytes_released=0i,inodes_released=6i,files_released=6i %d", day0.Add(5*time.Hour).Unix()),
+		fmt.Sprintf("tidemark_recall,host=a,path=/srv bytes_recalled=2i,inodes_recalled=1i %d", day0.Add(31*time.Hour).Unix()),
+		fmt.Sprintf("tidemark_recall,host=b,path=/srv bytes_recalled=0i,inodes_recalled=0i %d", day0.Add(31*time.Hour).Unix()),
 	)
 	want := []volume.Release{
 		{Host: "a", Path: "/srv", Time: day0.Add(2 * time.Hour), Bytes: 3},
+		{Host: "c", Path: "/srv", Time: day0.Add(5 * time.Hour), Inodes: 6},
 		{Host: "b", Path: "/srv/video", Time: day0.Add(26 * time.Hour), Bytes: 7},
 		{Host: "a", Path: "/srv", Time: day0.Add(30 * time.Hour), Bytes: 5},
+		{Host: "a", Path: "/srv", Time: day0.Add(31 * time.Hour), Bytes: -2},
+		{Host: "a", Path: "/srv", Time: day0.Add(31 * time.Hour), Inodes: -1},
 	}
 	got, err := h.Releases(t.Context(), "", day0, day0.Add(48*time.Hour))
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v %v, want %v", got, err, want)
 	}
-	if got, err := h.Releases(t.Context(), "b", day0, day0.Add(48*time.Hour)); err != nil || !slices.Equal(got, want[1:2]) {
-		t.Errorf("of b: %v %v, want %v", got, err, want[1:2])
+	if got, err := h.Releases(t.Context(), "b", day0, day0.Add(48*time.Hour)); err != nil || !slices.Equal(got, want[2:3]) {
+		t.Errorf("of b: %v %v, want %v", got, err, want[2:3])
 	}
 	if got, err := clientOf(t, s, s.URL).History(s.Bucket(t)).Releases(t.Context(), "", day0, day0.Add(time.Hour)); err != nil || len(got) != 0 {
 		t.Errorf("of nobody: %v %v", got, err)

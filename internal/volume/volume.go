@@ -95,11 +95,11 @@ type Reading struct {
 	Usage
 }
 
-// Release is what a run of tiering freed.
+// Release is what tiering freed of a volume; below zero what a recall brought back.
 type Release struct {
-	Host, Path string    // of the policy's volume: a mount point, or a directory on one
-	Time       time.Time // the run's end
-	Bytes      int64
+	Host, Path    string    // of the policy's volume: a mount point, or a directory on one
+	Time          time.Time // when it was over: a run's end, an hour's beginning
+	Bytes, Inodes int64
 }
 
 // Selector chooses volumes. An empty field chooses all; a given one must match exactly.

@@ -94,5 +94,5 @@ func moveBatch(b *testing.B, c *Catalog, ops []*Operation, reasons []string) {
 	}
 	must(c.Begin(b.Context(), ops))
 	must(c.CommitReleased(b.Context(), someone, noon, ops, reasons))
-	must(c.CommitPurged(b.Context(), ops))
+	must(c.CommitPurged(b.Context(), noon, ops))
 }

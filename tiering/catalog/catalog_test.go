@@ -98,7 +98,7 @@ func TestAFileThroughItsLife(t *testing.T) {
 	if len(pending) != 3 || cmp.Diff(pending[1], *ops[1]) != "" || pending[1].Phase != Purging {
 		t.Errorf("in flight after the release: %s", cmp.Diff(pending[1], *ops[1]))
 	}
-	must(t, c.CommitPurged(ctx, ops[:2]))
+	must(t, c.CommitPurged(ctx, noon, ops[:2]))
 	must(t, c.CommitRestored(ctx, someone, noon, ops[2], "a writer came", fsys.Info{}))
 	if pending, err := c.Pending(ctx); err != nil || len(pending) != 0 {
 		t.Errorf("in flight at the end: %v, %v", pending, err)

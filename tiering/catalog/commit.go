@@ -171,13 +171,17 @@ func auditOfOperation(by Actor, now time.Time, action string, op *Operation, rea
 	return AuditRecord{Time: now, Actor: by, Action: action, Archive: op.Archive, Path: op.Path, Reason: reason, Digest: op.Digest}
 }
 
-// CommitPurged ends releases, in phase Purging: the space is free. It counts for their runs by Allocated.
-func (c *Catalog) CommitPurged(ctx context.Context, ops []*Operation) error {
+// CommitPurged ends releases, in phase Purging: the space is free. It counts for their runs, and for what was moved in the hour of now, by
+// Allocated.
+func (c *Catalog) CommitPurged(ctx context.Context, now time.Time, ops []*Operation) error {
 	if len(ops) == 0 {
 		return nil
 	}
 	return c.write(ctx, "commit what is purged", func(t *transaction) error {
 		if err := t.end(ops, Release, Purging); err != nil {
+			return err
+		}
+		if err := t.countMoved(ops, now); err != nil {
 			return err
 		}
 		return t.countReleased(ops)
@@ -220,7 +224,7 @@ func (t *transaction) setHome(id int64, dev, ino uint64, mtime, ctime fsys.Time)
 }
 
 // CommitRecalled ends recalls, in phase Exchanging: the files are at home again, their objects archived. The operations say what the
-// recalled copies are (Dev, Ino, Mtime, Ctime); their bytes were proven against the digest.
+// recalled copies are (Dev, Ino, Mtime, Ctime, Allocated); their bytes were proven against the digest.
 func (c *Catalog) CommitRecalled(ctx context.Context, by Actor, now time.Time, ops []*Operation) error {
 	if len(ops) == 0 {
 		return nil
@@ -243,6 +247,9 @@ func (c *Catalog) CommitRecalled(ctx context.Context, by Actor, now time.Time, o
 				return err
 			}
 			records[i] = auditOfOperation(by, now, "recall", op, "")
+		}
+		if err := t.countMoved(ops, now); err != nil {
+			return err
 		}
 		return t.audit(records...)
 	})

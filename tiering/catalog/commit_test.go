@@ -100,7 +100,7 @@ var three = make([]string, 3)
 func commits() []commit {
 	released := func(t *testing.T, c *Catalog) []Object {
 		objects := archiveSome(t, c, 0, 3, nil)
-		must(t, c.CommitPurged(t.Context(), releaseSome(t, c, objects)))
+		must(t, c.CommitPurged(t.Context(), noon, releaseSome(t, c, objects)))
 		return objects
 	}
 	return []commit{
@@ -147,7 +147,7 @@ func commits() []commit {
 			must(t, c.CommitReleased(t.Context(), someone, noon, ops, three))
 			return ops
 		}, func(t *testing.T, c *Catalog, ops []*Operation) error {
-			return c.CommitPurged(t.Context(), ops)
+			return c.CommitPurged(t.Context(), noon, ops)
 		}},
 		{"restored", "restore", func(t *testing.T, c *Catalog) []*Operation {
 			return releaseSome(t, c, archiveSome(t, c, 0, 3, nil))[2:]
@@ -277,7 +277,7 @@ func TestArchivedAgainSupersedes(t *testing.T) {
 	run := &Run{Policy: "cold-video", Started: noon}
 	must(t, c.BeginRun(t.Context(), run))
 	first := archiveSome(t, c, 0, 3, nil)
-	must(t, c.CommitPurged(t.Context(), releaseSome(t, c, first[1:2])))
+	must(t, c.CommitPurged(t.Context(), noon, releaseSome(t, c, first[1:2])))
 	again := func(archive string, version int) func(*Operation) {
 		return func(op *Operation) {
 			op.Archive, op.Version, op.Object, op.Run = archive, version, objectName(op.Host, op.Path, version), run.ID
@@ -346,7 +346,7 @@ func TestReleasedAndRecalled(t *testing.T) {
 	if records := collectAudit(t, c, AuditFilter{Action: "release"}); len(records) != 3 || records[2].Reason != "c" {
 		t.Errorf("audited: %+v", records)
 	}
-	must(t, c.CommitPurged(t.Context(), ops))
+	must(t, c.CommitPurged(t.Context(), noon, ops))
 	recalls := []*Operation{recallOperation(&objects[0]), recallOperation(&objects[2])}
 	begin(t, c, recalls...)
 	again := later.Add(time.Hour)
@@ -432,7 +432,7 @@ func TestPurgedCountsForItsRun(t *testing.T) {
 	if runs[0].FilesReleased != 0 {
 		t.Error("a release counts before the purge")
 	}
-	must(t, c.CommitPurged(t.Context(), ops))
+	must(t, c.CommitPurged(t.Context(), noon, ops))
 	for i, want := range [][2]int64{{2, 0b101}, {1, 0b10}} {
 		must(t, c.UpdateRun(t.Context(), runs[i]))
 		if got := [2]int64{runs[i].FilesReleased, runs[i].BytesReleased}; got != want {

@@ -8,7 +8,7 @@ package catalog
 // An object's path stands in its row and in one index, which is what a catalog of millions weighs; so its name in the archive, which
 // follows from host, path and version, is NULL where it does, what no statement asks for is packed, and names stand once. The second index by
 // path holds only what is archived but not released, with all that selection asks for: it is read for each run.
-var schema = []string{objectSchema + operationSchema + auditSchema, archiveSchema}
+var schema = []string{objectSchema + operationSchema + auditSchema, archiveSchema, movedSchema}
 
 const objectSchema = `
 CREATE TABLE name ( -- of archives, hosts, policies, actions
@@ -107,5 +107,20 @@ const archiveSchema = `
 CREATE TABLE archive (
 	name TEXT PRIMARY KEY,
 	id   TEXT NOT NULL -- of its marker
+) WITHOUT ROWID;
+`
+
+// movedSchema sums up what was freed on volumes and brought back to them, for forecasts: a run may take days, and a recall is none.
+const movedSchema = `
+CREATE TABLE moved (
+	host     TEXT NOT NULL,
+	volume   BLOB NOT NULL, -- the directory that holds .tidemark
+	hour     INTEGER NOT NULL, -- Unix seconds of its beginning
+	last     INTEGER NOT NULL, -- when it last happened within that hour
+	released INTEGER NOT NULL, -- bytes, as allocated
+	recalled INTEGER NOT NULL,
+	inodes_released INTEGER NOT NULL, -- of files that were released to nothing: a link takes one too
+	inodes_recalled INTEGER NOT NULL,
+	PRIMARY KEY (host, volume, hour)
 ) WITHOUT ROWID;
 `

@@ -147,10 +147,10 @@ func (b *book) CommitReleased(ctx context.Context, who catalog.Actor, now time.T
 		})
 }
 
-func (b *book) CommitPurged(ctx context.Context, ops []*catalog.Operation) error {
+func (b *book) CommitPurged(ctx context.Context, now time.Time, ops []*catalog.Operation) error {
 	frozen := copies(ops)
-	return b.do("CommitPurged", func() error { return b.Catalog.CommitPurged(ctx, ops) },
-		func(c *catalog.Catalog) error { return c.CommitPurged(context.Background(), frozen()) })
+	return b.do("CommitPurged", func() error { return b.Catalog.CommitPurged(ctx, now, ops) },
+		func(c *catalog.Catalog) error { return c.CommitPurged(context.Background(), now, frozen()) })
 }
 
 func (b *book) CommitRestored(ctx context.Context, who catalog.Actor, now time.Time, op *catalog.Operation, reason string, home fsys.Info) error {

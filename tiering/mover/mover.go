@@ -40,7 +40,7 @@ type Catalog interface {
 	ObjectByID(ctx context.Context, id int64) (catalog.Object, bool, error)
 	CommitArchived(ctx context.Context, who catalog.Actor, now time.Time, ops []*catalog.Operation, reasons []string) ([]catalog.Object, error)
 	CommitReleased(ctx context.Context, who catalog.Actor, now time.Time, ops []*catalog.Operation, reasons []string) error
-	CommitPurged(ctx context.Context, ops []*catalog.Operation) error
+	CommitPurged(ctx context.Context, now time.Time, ops []*catalog.Operation) error
 	CommitRestored(ctx context.Context, who catalog.Actor, now time.Time, op *catalog.Operation, reason string, home fsys.Info) error
 	CommitRecalled(ctx context.Context, who catalog.Actor, now time.Time, ops []*catalog.Operation) error
 	CommitMended(ctx context.Context, who catalog.Actor, now time.Time, op *catalog.Operation, reason string) (catalog.Object, error)

@@ -88,7 +88,7 @@ func (b *batch) purge(ctx context.Context) error {
 		return err
 	}
 	ops, _ := b.activeOps()
-	if err := m.opt.Catalog.CommitPurged(ctx, ops); err != nil {
+	if err := m.opt.Catalog.CommitPurged(ctx, m.opt.Now(), ops); err != nil {
 		return fmt.Errorf("commit %d purged files (tidemark recover finishes them): %w", len(ops), err)
 	}
 	for _, f := range files {

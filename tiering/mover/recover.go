@@ -195,7 +195,7 @@ func (m *Mover) recoverPurge(ctx context.Context, op *catalog.Operation) (string
 		if info.IsRegular() && info.Ino == op.Ino {
 			return "the file is at home again", m.commitRestored(ctx, op, "put back, finished after an interruption", op.Path)
 		}
-		return "released: its space was free already", m.opt.Catalog.CommitPurged(ctx, []*catalog.Operation{op})
+		return "released: its space was free already", m.opt.Catalog.CommitPurged(ctx, m.opt.Now(), []*catalog.Operation{op})
 	}
 	if err != nil && !isSymlinkError(err) {
 		return "", err
