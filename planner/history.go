@@ -27,9 +27,9 @@ type History interface {
 	Readings(ctx context.Context, id volume.ID, from, to time.Time) ([]volume.Reading, error)
 }
 
-// Releases is what a history may know besides: what tiering's own runs freed, so that it is taken for neither a cleanup nor
-// a trend.
+// Releases is what a history may know besides: what tiering's own runs freed and recalls brought back, so that it is taken for
+// neither a cleanup nor a trend.
 type Releases interface {
-	// Releases returns what was freed on the host's volumes (any host's where it is empty) within [from, to), in time order.
+	// Releases returns what was freed on the host's volumes (any host's where it is empty) within [from, to), in any order.
 	Releases(ctx context.Context, host string, from, to time.Time) ([]volume.Release, error)
 }

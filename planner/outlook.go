@@ -83,14 +83,16 @@ func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error
 			yield(Outlook{}, fmt.Errorf("read the newest samples: %w", err))
 			return
 		}
-		released, err := p.interventions(ctx, q, newest)
+		all := units(newest)
+		changes, err := p.interventions(ctx, q, newest, all)
 		if err != nil {
 			yield(Outlook{}, err)
 			return
 		}
-		all := units(newest)
 		inputs := p.withGrowth(ctx, q, all, p.inputs(ctx, q, all))
-		for o, err := range InOrder(inputs, func(in input) (Outlook, error) { return p.outlook(ctx, q, in, released[in.sample.ID]) }) {
+		for o, err := range InOrder(inputs, func(in input) (Outlook, error) {
+			return p.outlook(ctx, q, in, changes[touched{in.sample.ID, in.resource}])
+		}) {
 			if !yield(o, err) || err != nil {
 				return
 			}
@@ -150,8 +152,8 @@ func (p Planner) inputs(ctx context.Context, q Query, units []unit) iter.Seq2[in
 // complete says whether the days of all parts have come, when those of next are coming.
 func (u unit) complete(next volume.ID) bool { return u.parts[len(u.parts)-1].Compare(next) < 0 }
 
-// outlook forecasts one resource of one volume, of which tiering released so much space.
-func (p Planner) outlook(ctx context.Context, q Query, in input, released []forecast.Intervention) (Outlook, error) {
+// outlook forecasts one resource of one volume, whose use tiering has changed so.
+func (p Planner) outlook(ctx context.Context, q Query, in input, changes []forecast.Intervention) (Outlook, error) {
 	policy := Policy{FullLevel: 1}
 	if q.PolicyOf != nil {
 		policy = q.PolicyOf(in.sample.ID)
@@ -164,6 +166,7 @@ func (p Planner) outlook(ctx context.Context, q Query, in input, released []fore
 		o.Unit = Count
 	}
 	fit := fitInput(in)
+	fit.Interventions = changes
 	o.Past = pastShares(fit)
 	if len(fit.Observations) == 0 {
 		if fit.Newest == nil {
@@ -173,14 +176,11 @@ func (p Planner) outlook(ctx context.Context, q Query, in input, released []fore
 		// Before the first day is over it counts as a day, so that the forecast's points are at 00:00 UTC.
 		today := *fit.Newest
 		today.Time = volume.StartOfDay(today.Time)
-		fit.Observations = []forecast.Observation{today}
+		fit.Observations, fit.Interventions = []forecast.Observation{today}, nil // which it shows already
 	}
 	opt := q.Options
 	opt.FullLevel = policy.FullLevel
 	opt.Seed = seed(o.Series, in.resource)
-	if in.resource == volume.Space && !in.pooled {
-		fit.Interventions = released
-	}
 	var err error
 	if fit.Recent, err = p.recent(ctx, q, in, fit, policy.FullLevel); err != nil {
 		return o, err

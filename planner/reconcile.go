@@ -20,6 +20,7 @@ import (
 type summed struct {
 	members      int
 	days         map[time.Time]*daySum
+	changes      []forecast.Intervention // of all members
 	used         float64
 	growthPerDay float64
 	mean         []float64 // of the paths' ends, summed over the members, by unit
@@ -65,6 +66,7 @@ func (s *summed) add(in forecast.Input, of *forecast.Simulation, units int, unti
 	s.members++
 	s.used += of.Used
 	s.growthPerDay += of.GrowthPerDay
+	s.changes = append(s.changes, in.Interventions...)
 	for _, o := range all {
 		if math.IsNaN(o.Used) {
 			continue
@@ -86,7 +88,7 @@ func (s *summed) add(in forecast.Input, of *forecast.Simulation, units int, unti
 
 // input is the summed past.
 func (s *summed) input(origin time.Time) forecast.Input {
-	in := forecast.Input{Step: 24 * time.Hour, Newest: &forecast.Observation{Time: origin, Used: s.used, Capacity: math.NaN()}}
+	in := forecast.Input{Step: 24 * time.Hour, Interventions: s.changes, Newest: &forecast.Observation{Time: origin, Used: s.used, Capacity: math.NaN()}}
 	for _, at := range slices.SortedFunc(maps.Keys(s.days), time.Time.Compare) {
 		if d := s.days[at]; d.n == s.members {
 			in.Observations = append(in.Observations, forecast.Observation{Time: at, Used: d.used, Capacity: math.NaN()})

@@ -3,23 +3,30 @@ package planner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner/forecast"
 )
 
-// interventions are what tiering freed, by the volume that it was freed on; none from a history that does not know.
-func (p Planner) interventions(ctx context.Context, q Query, chosen []volume.Sample) (map[volume.ID][]forecast.Intervention, error) {
+// touched is what one resource of a unit is, whose use tiering has changed.
+type touched struct {
+	volume.ID
+	volume.Resource
+}
+
+// interventions are what tiering freed and brought back, by the unit that shows it; none from a history that does not know.
+func (p Planner) interventions(ctx context.Context, q Query, chosen []volume.Sample, all []unit) (map[touched][]forecast.Intervention, error) {
 	known, ok := p.History.(Releases)
 	if !ok || len(chosen) == 0 {
 		return nil, nil
 	}
-	all, err := known.Releases(ctx, q.Select.Host, q.Now.Add(-q.Past), q.Now)
+	releases, err := known.Releases(ctx, q.Select.Host, q.Now.Add(-q.Past), q.Now)
 	if err != nil {
 		return nil, fmt.Errorf("read what tiering freed: %w", err)
 	}
-	if len(all) == 0 {
+	if len(releases) == 0 {
 		return nil, nil
 	}
 	mounts := chosen
@@ -29,22 +36,43 @@ func (p Planner) interventions(ctx context.Context, q Query, chosen []volume.Sam
 			return nil, fmt.Errorf("read the newest samples: %w", err)
 		}
 	}
-	byVolume := map[volume.ID][]forecast.Intervention{}
-	for _, r := range all {
-		if id, found := volumeOf(r, mounts); found && r.Bytes > 0 {
-			byVolume[id] = append(byVolume[id], forecast.Intervention{Time: r.Time, Change: -float64(r.Bytes)})
+	changes := map[touched][]forecast.Intervention{}
+	for _, r := range releases {
+		m, found := volumeOf(r, mounts)
+		if !found {
+			continue
+		}
+		for _, u := range all {
+			if !u.shows(m) {
+				continue
+			}
+			for resource, freed := range map[volume.Resource]int64{volume.Space: r.Bytes, volume.Inodes: r.Inodes} {
+				if key := (touched{u.sample.ID, resource}); freed != 0 {
+					changes[key] = append(changes[key], forecast.Intervention{Time: r.Time, Change: -float64(freed)})
+				}
+			}
 		}
 	}
-	return byVolume, nil
+	return changes, nil
 }
 
-// volumeOf is the volume that a release's path lies on: the longest mount point above it.
-func volumeOf(r volume.Release, mounts []volume.Sample) (id volume.ID, found bool) {
+// shows says whether what is freed on a volume is freed in a unit: in its own, and in the whole pool's. A ZFS dataset that stands alone
+// says nothing of the others of its pool, a btrfs of all of it.
+func (u unit) shows(m volume.Sample) bool {
+	if u.sample.ID == m.ID || slices.Contains(u.parts, m.ID) {
+		return true
+	}
+	whole := u.sample.Fstype != "zfs" || len(u.parts) > 1
+	return whole && u.sample.Measured() && poolOf(m) != (pool{}) && poolOf(m) == poolOf(u.sample)
+}
+
+// volumeOf is the volume that a release's path lies on: the one with the longest mount point above it.
+func volumeOf(r volume.Release, mounts []volume.Sample) (on volume.Sample, found bool) {
 	for _, m := range mounts {
 		above := m.Path == r.Path || strings.HasPrefix(r.Path, strings.TrimSuffix(m.Path, "/")+"/")
-		if m.Host == r.Host && above && len(m.Path) >= len(id.Path) {
-			id, found = m.ID, true
+		if m.Host == r.Host && above && len(m.Path) >= len(on.Path) {
+			on, found = m, true
 		}
 	}
-	return id, found
+	return on, found
 }

@@ -41,6 +41,9 @@ func (p Planner) Plans(ctx context.Context, q PlanQuery) ([]Plan, error) {
 		return nil, err
 	}
 	t.keep(wanted)
+	if t.changes, err = p.interventions(ctx, q.Query, newest, all); err != nil {
+		return nil, err
+	}
 	return t.fill(InOrder(t.members(p.withGrowth(ctx, q.Query, all, p.inputs(ctx, q.Query, all))), t.work))
 }
 
@@ -91,6 +94,7 @@ type rows struct {
 	of        map[volume.ID]*row   // by unit
 	takes     map[volume.ID][]take // by unit: what policies take from it
 	counted   map[string]map[sharedSpace]bool
+	changes   map[touched][]forecast.Intervention
 }
 
 // take is a move from a unit, in a scenario.
@@ -276,10 +280,11 @@ func (t *rows) members(inputs iter.Seq2[input, error]) iter.Seq2[member, error] 
 				t.counted[r.name][space] = true
 			}
 			m.fit = fitInput(in)
+			m.fit.Interventions = t.changes[touched{m.id, volume.Space}]
 			if len(m.fit.Observations) == 0 && m.fit.Newest != nil {
 				today := *m.fit.Newest // as for an outlook
 				today.Time = volume.StartOfDay(today.Time)
-				m.fit.Observations = []forecast.Observation{today}
+				m.fit.Observations, m.fit.Interventions = []forecast.Observation{today}, nil
 			}
 			if !yield(m, nil) {
 				return

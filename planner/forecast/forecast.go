@@ -39,8 +39,10 @@ type Input struct {
 
 // Intervention is a known change of use.
 type Intervention struct {
-	Time   time.Time // observations from then on show it: a day's peak only that of the day after
-	Change float64   // in the input's unit; negative: released
+	// Time is from when on observations show it. Where the input has a Step they are the peaks of the steps that begin at their times: a
+	// release shows from the step after it on, what came back in its own.
+	Time   time.Time
+	Change float64 // in the input's unit; negative: released
 }
 
 // Options choose what is computed. The zero value of each has the default that is named.
