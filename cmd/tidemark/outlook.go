@@ -30,14 +30,14 @@ func (o *plannerOutlook) FullWithin(ctx context.Context, path string, now time.T
 	if id.Path, err = mountPoint(path); err != nil {
 		return 0, false, "", fmt.Errorf("find the volume of %s: %w", path, err)
 	}
-	past, closing, err := o.history(ctx)
+	past, err := o.history(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, "this host has no history yet (tidemark agent begins one)", nil
 	}
 	if err != nil {
 		return 0, false, "", err
 	}
-	defer closing()
+	defer past.Close()
 	query := planner.Query{
 		Select: volume.Selector(id), Now: now, Options: forecast.Options{Horizon: o.cfg.Planner.Horizon}, PolicyOf: policyOf(o.cfg, 0),
 	}
@@ -64,21 +64,21 @@ func timeToFull(look planner.Outlook, now time.Time) (in time.Duration, ok bool,
 	return 0, false, "it is likely full only beyond the planner's horizon"
 }
 
-func (o *plannerOutlook) history(ctx context.Context) (planner.History, func(), error) {
+func (o *plannerOutlook) history(ctx context.Context) (source, error) {
 	if o.cfg.Influx != nil {
 		client, err := newInfluxClient(o.cfg)
 		if err != nil {
-			return nil, nil, err
+			return source{}, err
 		}
-		return client.History(o.cfg.Influx.Bucket), client.Close, nil
+		return source{client.History(o.cfg.Influx.Bucket), client, client.Close, nil}, nil
 	}
 	dir, err := o.cfg.DataDir(false, o.p.getenv)
 	if err != nil {
-		return nil, nil, err
+		return source{}, err
 	}
 	store, err := history.OpenReadOnly(ctx, filepath.Join(dir, historyFile))
 	if err != nil {
-		return nil, nil, err
+		return source{}, err
 	}
-	return store, func() { store.Close() }, nil
+	return source{store, nil, func() { store.Close() }, &catalogMoves{p: o.p, cfg: o.cfg}}, nil
 }

@@ -100,8 +100,14 @@ func TestTierdRunsWhatIsEnforced(t *testing.T) {
 	if !log.has(`msg="objects were read back" archive=vault checked=3`)() {
 		t.Errorf("the log does not tell of the verification:\n%s", log)
 	}
+	if _, err := d.t.Recall(t.Context(), []string{filepath.Join(hot, "f1.mp4")}); err != nil {
+		t.Fatal(err)
+	}
 	lines := waiting(t, box)
-	for _, want := range []string{"tidemark_run,archive=vault,host=h,", "site=dc1", "tidemark_archive,archive=vault,host=h,site=dc1 ", "tidemark_age,", "tidemark_eligible,"} {
+	for _, want := range []string{
+		",inodes_released=0i ", "tidemark_recall,host=h,path=" + hot + ",site=dc1 bytes_recalled=5120i,inodes_recalled=0i ",
+		"tidemark_run,archive=vault,host=h,", "site=dc1", "tidemark_archive,archive=vault,host=h,site=dc1 ", "tidemark_age,", "tidemark_eligible,",
+	} {
 		if !strings.Contains(lines, want) {
 			t.Errorf("the outbox lacks %q:\n%s", want, lines)
 		}

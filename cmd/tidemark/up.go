@@ -77,8 +77,9 @@ func (p *program) sampleAndShow(ctx context.Context, cfg *config.Config) error {
 	if len(cfg.Policies) > 0 {
 		addActor(ctx, &actors, policies.run)
 	}
+	own := source{History: store, moved: &catalogMoves{p: p, cfg: cfg}}
 	addActor(ctx, &actors, func(ctx context.Context) error {
-		return p.showVolumes(ctx, cfg, planner.Planner{History: store}, sampled, policies)
+		return p.showVolumes(ctx, cfg, planner.Planner{History: own}, sampled, policies)
 	})
 	err = actors.Run()
 	if ctx.Err() != nil {

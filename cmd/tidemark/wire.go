@@ -91,16 +91,17 @@ type source struct {
 	planner.History
 	client *influx.Client // nil for the host's own history
 	close  func()
+	moved  *catalogMoves // of the host's own history
 }
 
 func (s source) Close() { s.close() }
 
-// Releases are known to InfluxDB alone: tiering's catalog is root's.
+// Releases are known to InfluxDB; of the host's own history tiering's catalog knows them, which is not for everybody to read.
 func (s source) Releases(ctx context.Context, host string, from, to time.Time) ([]volume.Release, error) {
 	if known, ok := s.History.(planner.Releases); ok {
 		return known.Releases(ctx, host, from, to)
 	}
-	return nil, nil
+	return s.moved.releases(ctx, host, from, to)
 }
 
 // openSource opens the history that --source, or else the configuration, says.
@@ -114,7 +115,7 @@ func (p *program) openSource(ctx *cli.Context, cfg *config.Config) (source, erro
 		if err != nil {
 			return source{}, err
 		}
-		return source{client.History(cfg.Influx.Bucket), client, client.Close}, nil
+		return source{client.History(cfg.Influx.Bucket), client, client.Close, nil}, nil
 	}
 	dir, err := cfg.DataDir(false, p.getenv)
 	if err != nil {
@@ -135,7 +136,8 @@ func (p *program) openSource(ctx *cli.Context, cfg *config.Config) (source, erro
 	if err != nil {
 		return source{}, err
 	}
-	return source{store, nil, func() { store.Close() }}, nil
+	moved := &catalogMoves{p: p, cfg: cfg, chosen: volume.Selector{Host: ctx.String("host"), Path: ctx.String("volume")}}
+	return source{store, nil, func() { store.Close() }, moved}, nil
 }
 
 func sourceIsInflux(ctx *cli.Context, cfg *config.Config) (bool, error) {
@@ -178,7 +180,7 @@ func (p *program) openSourceOrHost(ctx *cli.Context, cfg *config.Config) (source
 		return source{}, fmt.Errorf("sample this host: %w", err)
 	}
 	p.say("this host has no history yet, so there are no dates; `tidemark agent` or `tidemark up` begins one")
-	return source{store, nil, func() { store.Close() }}, nil
+	return source{store, nil, func() { store.Close() }, nil}, nil
 }
 
 // importTarget takes a volume's past.
