@@ -25,6 +25,10 @@ type History interface {
 
 	// Readings returns the raw readings of one volume within [from, to), in time order; none is not an error.
 	Readings(ctx context.Context, id volume.ID, from, to time.Time) ([]volume.Reading, error)
+
+	// Lows returns the least Used and InodesUsed of each selected volume among its readings within [from, to), in one query for all;
+	// volumes without a reading are not in it.
+	Lows(ctx context.Context, sel volume.Selector, from, to time.Time) (map[volume.ID]volume.Low, error)
 }
 
 // Releases is what a history may know besides: what tiering's own runs freed and recalls brought back, so that it is taken for

@@ -89,7 +89,7 @@ func (p Planner) Outlooks(ctx context.Context, q Query) iter.Seq2[Outlook, error
 			yield(Outlook{}, err)
 			return
 		}
-		inputs := p.withGrowth(ctx, q, all, p.inputs(ctx, q, all))
+		inputs := p.withLows(ctx, q, p.withGrowth(ctx, q, all, p.inputs(ctx, q, all)))
 		for o, err := range InOrder(inputs, func(in input) (Outlook, error) {
 			return p.outlook(ctx, q, in, changes[touched{in.sample.ID, in.resource}])
 		}) {
@@ -107,6 +107,7 @@ type input struct {
 	resource volume.Resource
 	pooled   bool             // the days are several volumes' sum
 	growth   *forecast.Growth // of like volumes; nil: not known, or not needed
+	low      *volume.Low      // of the last hour; nil: not known, or not needed
 }
 
 // inputs joins the units (sorted by ID) with their days (sorted by ID): a volume that was never read has none. A pool waits
@@ -125,7 +126,8 @@ func (p Planner) inputs(ctx context.Context, q Query, units []unit) iter.Seq2[in
 			s, past, pooled := units[sent].sample, days[sent], len(units[sent].parts) > 1
 			delete(days, sent)
 			sent++
-			return yield(input{s, past, volume.Space, pooled, nil}, nil) && (s.InodesTotal == 0 || yield(input{s, past, volume.Inodes, pooled, nil}, nil))
+			return yield(input{sample: s, days: past, resource: volume.Space, pooled: pooled}, nil) &&
+				(s.InodesTotal == 0 || yield(input{sample: s, days: past, resource: volume.Inodes, pooled: pooled}, nil))
 		}
 		for series, err := range p.History.Days(ctx, q.Select, q.Now.Add(-q.Past), q.Now) {
 			if err != nil {

@@ -68,6 +68,23 @@ func (f *fakeHistory) Readings(_ context.Context, id volume.ID, _, _ time.Time) 
 	return f.readings[id], nil
 }
 
+func (f *fakeHistory) Lows(_ context.Context, _ volume.Selector, from, to time.Time) (map[volume.ID]volume.Low, error) {
+	lows := map[volume.ID]volume.Low{}
+	for id, all := range f.readings {
+		for _, r := range all {
+			if r.Time.Before(from) || !r.Time.Before(to) {
+				continue
+			}
+			low, known := lows[id]
+			if !known {
+				low = volume.Low{Used: r.Used, InodesUsed: r.InodesUsed}
+			}
+			lows[id] = volume.Low{Used: min(low.Used, r.Used), InodesUsed: min(low.InodesUsed, r.InodesUsed)}
+		}
+	}
+	return lows, nil
+}
+
 func (f *fakeHistory) Releases(context.Context, string, time.Time, time.Time) ([]volume.Release, error) {
 	return f.released, nil
 }

@@ -3,6 +3,7 @@ package planner
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -12,6 +13,11 @@ import (
 )
 
 const (
+	// risingSince is how far back the least use is looked for that a rise began from.
+	risingSince = time.Hour
+	// risingShare is the share of what is free that it has risen by since, before its readings are worth a query: a runaway fills within a day
+	// and within 24 times as long as it has been rising, so that it has used up about a 24th of what is left.
+	risingShare = 1. / 30
 	// hastyShare is the share of what was free yesterday that a volume has used up since, before its readings are worth a query.
 	hastyShare = .02
 	// hastyDays is how many days' usual change it has risen by.
@@ -20,7 +26,7 @@ const (
 
 // recent are the raw readings of a volume that may be running away; none of all others, so that a fleet's query stays cheap.
 func (p Planner) recent(ctx context.Context, q Query, in input, fit forecast.Input, fullLevel float64) ([]forecast.Observation, error) {
-	if in.pooled || !hasty(fit, fullLevel, q.Now) {
+	if in.pooled || !rising(in, fit, fullLevel, q.Now) && !hasty(fit, fullLevel, q.Now) {
 		return nil, nil
 	}
 	readings, err := p.History.Readings(ctx, in.sample.ID, q.Now.Add(-forecast.RunawayPast), q.Now.Add(clockSkew))
@@ -36,6 +42,38 @@ func (p Planner) recent(ctx context.Context, q Query, in input, fit forecast.Inp
 		all[i] = forecast.Observation{Time: r.Time, Used: float64(used), Capacity: math.NaN()}
 	}
 	return all, nil
+}
+
+// rising says whether use has risen within the last hour as a runaway's has.
+func rising(in input, fit forecast.Input, fullLevel float64, now time.Time) bool {
+	if in.low == nil || fit.Newest == nil || now.Sub(fit.Newest.Time) > time.Hour {
+		return false
+	}
+	low := float64(in.low.Used)
+	if in.resource == volume.Inodes {
+		low = float64(in.low.InodesUsed)
+	}
+	rise, left := fit.Newest.Used-low, fit.Newest.Capacity*fullLevel-fit.Newest.Used
+	return rise > 0 && left > 0 && rise >= risingShare*left
+}
+
+// withLows gives inputs the least use of the last hour, all from one query.
+func (p Planner) withLows(ctx context.Context, q Query, inputs iter.Seq2[input, error]) iter.Seq2[input, error] {
+	return func(yield func(input, error) bool) {
+		lows, err := p.History.Lows(ctx, q.Select, q.Now.Add(-risingSince), q.Now.Add(clockSkew))
+		if err != nil {
+			yield(input{}, fmt.Errorf("read the last hour: %w", err))
+			return
+		}
+		for in, err := range inputs {
+			if low, known := lows[in.sample.ID]; known {
+				in.low = &low
+			}
+			if !yield(in, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // hasty says whether the newest reading stands well above the peak of the last day.

@@ -2,10 +2,12 @@ package planner
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/volume"
+	"github.com/tidemark/tidemark/internal/volumetest"
 	"github.com/tidemark/tidemark/planner/forecast"
 )
 
@@ -101,5 +103,117 @@ func TestOnlyHastyVolumesAreLookedAt(t *testing.T) {
 	}
 	if busy.Observations[29].Used = 1290; hasty(busy, 1, now) {
 		t.Error("a volume that moves so much every day is looked at")
+	}
+}
+
+// TestRunawaysAreAskedForAtOnce lets made-up volumes run away and wants their readings asked for no later than they tell it; and how much
+// later that was when only a newest reading above yesterday's peak asked.
+func TestRunawaysAreAskedForAtOnce(t *testing.T) {
+	const perDay = int(day / volumetest.Every)
+	for _, kind := range volumetest.RawKinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			runaways, late, missed, earlier := 0, 0, 0, 0
+			for hour := 6; hour < 23; hour += 2 {
+				for _, fillsIn := range []time.Duration{75 * time.Minute, 2 * time.Hour, 5 * time.Hour} {
+					v := volumetest.NewRaw(kind, uint64(hour), 17)
+					from := 15*perDay + hour*perDay/24 + 5
+					fullAt := v.RunAway(from, fillsIn, uint64(hour))
+					told, asked, before := 0, 0, 0
+					for i := from + 1; v.Times[i].Before(fullAt); i++ {
+						in, fit, raw := readAt(v, i)
+						_, is := forecast.Runaway(raw, fit.Observations, v.Full)
+						if is && told == 0 {
+							told = i
+						}
+						if is && asked == 0 && rising(in, fit, 1, v.Times[i]) {
+							asked = i
+						}
+						if is && before == 0 && hasty(fit, 1, v.Times[i]) {
+							before = i
+						}
+					}
+					if told == 0 {
+						continue
+					}
+					runaways++
+					if asked != told {
+						late++
+					}
+					if before == 0 {
+						missed++
+						before = from + int(fullAt.Sub(v.Times[from])/volumetest.Every)
+					}
+					earlier += before - told
+				}
+			}
+			t.Logf("%d runaways; asked for late %d; from yesterday's peak alone %d never, in the mean %.0f minutes later", runaways, late, missed,
+				float64(earlier)/float64(runaways)*volumetest.Every.Minutes())
+			if runaways == 0 || late > 0 {
+				t.Errorf("%d of %d runaways are asked for late", late, runaways)
+			}
+		})
+	}
+}
+
+// readAt is what is known of a raw volume at reading i.
+func readAt(v volumetest.Raw, i int) (in input, fit forecast.Input, raw []forecast.Observation) {
+	const perDay, perHour = int(day / volumetest.Every), int(time.Hour / volumetest.Every)
+	for d := range i / perDay {
+		peak := slices.Max(v.Used[d*perDay : (d+1)*perDay])
+		fit.Observations = append(fit.Observations, forecast.Observation{Time: v.Times[d*perDay], Used: peak, Capacity: v.Full})
+	}
+	fit.Newest = &forecast.Observation{Time: v.Times[i], Used: v.Used[i], Capacity: v.Full}
+	for k := max(0, i+1-8*perDay); k <= i; k++ {
+		raw = append(raw, forecast.Observation{Time: v.Times[k], Used: v.Used[k], Capacity: v.Full})
+	}
+	low := volume.Low{Used: int64(slices.Min(v.Used[max(0, i-perHour) : i+1]))}
+	return input{resource: volume.Space, low: &low}, fit, raw
+}
+
+// What rises as always costs no query, or one now and then.
+func TestFewReadingsAreAskedFor(t *testing.T) {
+	for kind, most := range map[volumetest.RawKind]float64{
+		volumetest.RawSteady: 0, volumetest.RawCopies: .01, volumetest.RawLogs: 0, volumetest.RawSeason: .02, volumetest.RawCollected: .5,
+		volumetest.RawNightly: .1, volumetest.RawWeekly: .02, volumetest.RawGrowing: .1,
+	} {
+		v := volumetest.NewRaw(kind, 1, 30)
+		asked, n := 0, 0
+		for i := 9 * 288; i < len(v.Times); i += 7 {
+			in, fit, _ := readAt(v, i)
+			n++
+			if rising(in, fit, .95, v.Times[i]) {
+				asked++
+			}
+		}
+		if share := float64(asked) / float64(n); share > most {
+			t.Errorf("%s: readings are asked for at %.3f of all times, want %.3f at most", kind, share, most)
+		}
+	}
+}
+
+func TestRising(t *testing.T) {
+	at := func(used, capacity float64, ago time.Duration) forecast.Input {
+		return forecast.Input{Newest: &forecast.Observation{Time: now.Add(-ago), Used: used, Capacity: capacity}}
+	}
+	low := func(used, inodes int64) *volume.Low { return &volume.Low{Used: used, InodesUsed: inodes} }
+	for _, tc := range []struct {
+		name string
+		in   input
+		fit  forecast.Input
+		want bool
+	}{
+		{"a 30th of what is free", input{low: low(494, 0)}, at(510, 990, 0), true},
+		{"less", input{low: low(495, 0)}, at(510, 990, 0), false},
+		{"inodes", input{low: low(510, 494), resource: volume.Inodes}, at(510, 990, 0), true},
+		{"an hour ago", input{low: low(400, 0)}, at(510, 990, 61*time.Minute), false},
+		{"it fell", input{low: low(510, 0)}, at(510, 990, 0), false},
+		{"it is full", input{low: low(500, 0)}, at(510, 505, 0), false},
+		{"no capacity", input{low: low(500, 0)}, at(510, math.NaN(), 0), false},
+		{"no reading within the hour", input{}, at(510, 990, 0), false},
+		{"no newest reading", input{low: low(500, 0)}, forecast.Input{}, false},
+	} {
+		if got := rising(tc.in, tc.fit, 1, now); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
 	}
 }

@@ -167,6 +167,30 @@ func (s *Store) Readings(ctx context.Context, id volume.ID, from, to time.Time) 
 	return readings, nil
 }
 
+// Lows implements planner.History. It seeks once for each series.
+func (s *Store) Lows(ctx context.Context, sel volume.Selector, from, to time.Time) (map[volume.ID]volume.Low, error) {
+	host, path := selection(sel)
+	rows, err := s.db.QueryContext(ctx, `SELECT series.host, series.path, min(sample.used), min(sample.inodes_used)
+		FROM series CROSS JOIN sample ON sample.series = series.id AND sample.t >= ?3 AND sample.t < ?4
+		WHERE `+selected+` GROUP BY series.id`, host, path, ceilUnix(from), ceilUnix(to))
+	if err != nil {
+		return nil, fmt.Errorf("read the least use: %w", err)
+	}
+	defer rows.Close()
+	lows := map[volume.ID]volume.Low{}
+	for rows.Next() {
+		var id volume.ID
+		var path []byte
+		var low volume.Low
+		if err := rows.Scan(&id.Host, &path, &low.Used, &low.InodesUsed); err != nil {
+			return nil, fmt.Errorf("read the least use: %w", err)
+		}
+		id.Path = string(path)
+		lows[id] = low
+	}
+	return lows, rows.Err()
+}
+
 func (s *Store) usages(ctx context.Context, query string, series int64, from, to time.Time, add func(time.Time, volume.Usage)) error {
 	rows, err := s.db.QueryContext(ctx, query, series, ceilUnix(from), ceilUnix(to))
 	if err != nil {

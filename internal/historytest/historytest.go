@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Target) {
 		"a clock that was ahead":      ahead,
 		"trouble":                     trouble,
 		"readings are half open":      readings,
+		"the least of an hour":        lows,
 		"order of writing":            order,
 		"large numbers":               large,
 	} {
@@ -309,4 +310,33 @@ func large(t *testing.T, h Target) {
 	write(t, h, s)
 	wantNewest(t, h, volume.Selector{}, noon, s)
 	wantDays(t, h, volume.Selector{}, volume.StartOfDay(noon), noon.Add(day), volume.DaySeries{ID: s.ID, Days: []volume.Day{{Start: volume.StartOfDay(noon), Usage: s.Usage}}})
+}
+
+func lows(t *testing.T, h Target) {
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	moved := sample("h", "/srv", at(20), 350) // to another device
+	moved.Device = "sdb1"
+	turned := sample("h", "/srv", at(30), 400) // the fewest inodes at another time than the least bytes
+	turned.InodesUsed, turned.InodesFree = 7, 93
+	write(t, h,
+		sample("h", "/srv", at(-1), 100), sample("h", "/srv", at(0), 300), sample("h", "/srv", at(10), 380), moved, turned, sample("h", "/srv", at(60), 100),
+		sample("h", "/old", at(-1), 5), sample("g", "/srv", at(59), 40),
+	)
+	srv, other := volume.ID{Host: "h", Path: "/srv"}, volume.ID{Host: "g", Path: "/srv"}
+	for _, tc := range []struct {
+		name     string
+		sel      volume.Selector
+		from, to time.Time
+		want     map[volume.ID]volume.Low
+	}{
+		{"all", volume.Selector{}, at(0), at(60), map[volume.ID]volume.Low{srv: {Used: 300, InodesUsed: 7}, other: {Used: 40, InodesUsed: 4}}},
+		{"since the device is another", volume.Selector{Host: "h"}, at(1), at(30), map[volume.ID]volume.Low{srv: {Used: 350, InodesUsed: 35}}},
+		{"one", volume.Selector(other), at(0), at(60), map[volume.ID]volume.Low{other: {Used: 40, InodesUsed: 4}}},
+		{"nothing", volume.Selector{}, at(1000), at(1060), nil},
+	} {
+		got, err := h.Lows(t.Context(), tc.sel, tc.from, tc.to)
+		if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", tc.name, err, diff)
+		}
+	}
 }

@@ -337,6 +337,38 @@ func (h *History) Readings(ctx context.Context, id volume.ID, from, to time.Time
 	return all, err
 }
 
+// Lows implements the planner's History. The server finds the least of each set of tags that a volume has had.
+func (h *History) Lows(ctx context.Context, sel volume.Selector, from, to time.Time) (map[volume.ID]volume.Low, error) {
+	if !from.Before(to) {
+		return nil, nil // the servers refuse an empty range
+	}
+	flux := source(h.bucket, from, to) + where("_measurement", line.Disk) + where("_field", "used", "inodes_used") + selected(sel) +
+		"\n  |> min()\n  |> keep(columns: [\"host\", \"path\", \"_field\", \"_value\"])"
+	least := map[volume.ID]map[string]int64{}
+	err := h.client.rows(ctx, h.bucket, flux, func(r *query.FluxRecord) error {
+		id := volume.ID{Host: text(r, "host"), Path: text(r, "path")}
+		if id.Host == "" || id.Path == "" || !sel.Matches(id) {
+			return nil
+		}
+		if least[id] == nil {
+			least[id] = map[string]int64{}
+		}
+		field, v := text(r, "_field"), whole(r, "_value")
+		if before, known := least[id][field]; known {
+			v = min(v, before)
+		}
+		least[id][field] = v
+		return nil
+	})
+	lows := make(map[volume.ID]volume.Low, len(least))
+	for id, fields := range least {
+		if used, known := fields["used"]; known {
+			lows[id] = volume.Low{Used: used, InodesUsed: fields["inodes_used"]}
+		}
+	}
+	return lows, err
+}
+
 // What tiering writes of its runs and recalls.
 const (
 	runs           = "tidemark_run"

@@ -95,6 +95,9 @@ type Reading struct {
 	Usage
 }
 
+// Low is the least use of a volume within some time, in bytes and inodes.
+type Low struct{ Used, InodesUsed int64 }
+
 // Release is what tiering freed of a volume; below zero what a recall brought back.
 type Release struct {
 	Host, Path    string    // of the policy's volume: a mount point, or a directory on one

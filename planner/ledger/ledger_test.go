@@ -166,6 +166,10 @@ func (volumes) Days(context.Context, volume.Selector, time.Time, time.Time) iter
 	return func(func(volume.DaySeries, error) bool) {}
 }
 
+func (volumes) Lows(context.Context, volume.Selector, time.Time, time.Time) (map[volume.ID]volume.Low, error) {
+	return nil, nil
+}
+
 func (volumes) Readings(context.Context, volume.ID, time.Time, time.Time) ([]volume.Reading, error) {
 	return nil, nil
 }
