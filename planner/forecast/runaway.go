@@ -19,6 +19,10 @@ const (
 	beyondUsual = 4 // times the fastest rise at that time of day is a runaway at any level
 	beyondPeaks = 2 // times it, above every peak by as many days' growth
 	sameTime    = 2 * time.Hour
+	// A volume that is not known for a week may be taking its first load, which ends well below, or its first backup, which is over in an hour.
+	youngFull  = .8
+	youngSeen  = 70 * time.Minute
+	youngReach = time.Hour
 	// What rose an hour ago may long have stopped.
 	runawayStale = time.Hour
 )
@@ -26,7 +30,7 @@ const (
 // Runaway says when a volume that is filling within hours reaches the full level, from its raw readings (time order, the
 // newest last; RunawayPast of them is best) and its days before them. The slope is the median of those between the bins
 // since the rise began (Theil–Sen; Sen, 1968), an hour's at most, and P10 to P90 are its quantiles. Not ok: it does not rise
-// now, has not risen three times, fills later than in a day, is not known for a week or was not read without a break; or it
+// now, has not risen three times, fills later than in a day, is not known for a week (but see lastMinutes) or was not read without a break; or it
 // has risen so before. It has not where it rises four times as fast as ever around that time of day, and by more than any of
 // the last 60 days added for good; or twice as fast, above every peak by twice the most that one of those days added.
 func Runaway(raw, days []Observation, full float64) (t TimeToFull, ok bool) {
@@ -54,7 +58,11 @@ func Runaway(raw, days []Observation, full float64) (t TimeToFull, ok bool) {
 		return t, false
 	}
 	begin := n - 1 - length // the last bin before the rise
-	if time.Duration(begin)*b.bin < leastPast || !b.beyond(begin, width, slope, days) {
+	if time.Duration(begin)*b.bin < leastPast {
+		if !b.lastMinutes(begin, left, full, days) {
+			return t, false
+		}
+	} else if !b.beyond(begin, width, slope, days) {
 		return t, false
 	}
 	at := func(slope float64) time.Time {
@@ -176,6 +184,22 @@ func slopesOf(used []float64) []float64 {
 	}
 	slices.Sort(slopes)
 	return slopes
+}
+
+// lastMinutes says of a volume that is not known for a week whether it is about to fill all the same: it is four fifths full and above all
+// that it ever held, has been rising for more than an hour and fills within one. left is in bins.
+func (b bins) lastMinutes(begin int, left, full float64, days []Observation) bool {
+	n := len(b.used)
+	if time.Duration(n-1-begin)*b.bin < youngSeen || left*float64(b.bin) > float64(youngReach) || b.used[n-1] < youngFull*full {
+		return false
+	}
+	above := func(v float64) bool { return !(v >= b.used[n-1]) } // true for NaN
+	for _, v := range b.used[:begin+1] {
+		if !above(v) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(days, func(d Observation) bool { return !above(d.Used) })
 }
 
 // beyond says whether a rise that began after a bin is beyond what the volume did before it.

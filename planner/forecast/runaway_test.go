@@ -261,3 +261,48 @@ func FuzzRunaway(f *testing.F) {
 		}
 	})
 }
+
+func TestAYoungVolumeIsToldInItsLastHour(t *testing.T) {
+	for _, kind := range volumetest.RawKinds() {
+		for seed := range uint64(20) {
+			ordinary := volumetest.NewRaw(kind, seed, 7)
+			raw, days := readings(ordinary)
+			for i := 6; i < len(raw); i++ {
+				if f, ok := runawayAt(raw, days, i, ordinary.Full*.95); ok {
+					t.Fatalf("%s %d: an ordinary first week is a runaway at %v: %+v", kind, seed, raw[i].Time, f)
+				}
+			}
+			v := volumetest.NewRaw(kind, seed, 4)
+			fullAt := v.RunAway(2*288+150+int(seed), []time.Duration{2 * time.Hour, 5 * time.Hour}[seed%2], seed)
+			raw, days = readings(v)
+			told := time.Duration(0)
+			for i := 2 * 288; raw[i].Time.Before(fullAt) && told == 0; i++ {
+				if _, ok := runawayAt(raw, days, i, v.Full); ok {
+					told = fullAt.Sub(raw[i].Time)
+				}
+			}
+			if told < 20*time.Minute || told > 80*time.Minute {
+				t.Errorf("%s %d: told %v before it is full", kind, seed, told)
+			}
+		}
+	}
+}
+
+// A first load that ends below four fifths is no runaway, however fast and long.
+func TestALoadIsNoRunaway(t *testing.T) {
+	for _, perBin := range []float64{2, 10, 40, 150} {
+		for _, end := range []float64{400, 600, 750} {
+			var raw []forecast.Observation
+			at, used := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC), 1.
+			for i := range 600 {
+				if i > 3 {
+					used = min(end, used+perBin)
+				}
+				raw = append(raw, forecast.Observation{Time: at.Add(time.Duration(i) * volumetest.Every), Used: used})
+				if f, ok := forecast.Runaway(raw, nil, 950); ok {
+					t.Fatalf("%v a reading to %v: at %v %+v", perBin, end, used, f)
+				}
+			}
+		}
+	}
+}
