@@ -114,6 +114,21 @@ func TestTheHostIsBetterThanNothing(t *testing.T) {
 	}
 }
 
+// Five lend, and the sixth borrows until it is eight weeks old.
+func TestFiveLendToASixth(t *testing.T) {
+	for days, want := range map[int]string{0: "pooled", 45: "pooled", 75: ""} {
+		var all []volume.Sample
+		for i := range 5 {
+			all = append(all, grown("h", fmt.Sprintf("/old%d", i), 100, 2, nil)...)
+		}
+		all = append(all, grown("h", "/new", days, 1, nil)...)
+		o := byName(outlooks(t, record(t, all...), Query{Options: forecast.Options{Horizon: 90 * day}}))["h:/new space"]
+		if (o.Method == "pooled") != (want == "pooled") {
+			t.Errorf("after %d days: %s", days, o.Method)
+		}
+	}
+}
+
 // Old volumes are as they are, a new one changes nobody, and another run says the same.
 func TestPoolingChangesNoOtherVolume(t *testing.T) {
 	without := outlooks(t, record(t, fleetOf()...), Query{})
