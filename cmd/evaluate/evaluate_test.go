@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"math"
@@ -59,6 +60,21 @@ func TestScoreWorkedOutByHand(t *testing.T) {
 	}
 }
 
+// From one cycle to the next it changes by 2, from one value to the next by much more.
+func TestErrorsAreInChangesOfASeason(t *testing.T) {
+	var values []float64
+	for i := range 40 {
+		values = append(values, []float64{50, 100, 150, 100}[i%4]+2*float64(i/4))
+	}
+	got, err := competition{horizon: 1, season: 4}.score(observations(values...), observations(1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (1000 - naive2(values, 4, 1)[0]) / 2; !near(got.naiveMASE, want) {
+		t.Errorf("MASE of Naive2 %v, want %v", got.naiveMASE, want)
+	}
+}
+
 // Interval and error are held against what the forecast itself says.
 func TestScoreOfTheForecast(t *testing.T) {
 	var values []float64
@@ -81,6 +97,9 @@ func TestScoreOfTheForecast(t *testing.T) {
 	}
 	if want := (math.Abs(1000-p.Forecast) + math.Abs(162-q.Forecast)) / scale / 2; !near(got.mase, want) {
 		t.Errorf("MASE %v, want %v", got.mase, want)
+	}
+	if want := (200*(1000-p.Forecast)/(1000+p.Forecast) + 200*math.Abs(162-q.Forecast)/(162+q.Forecast)) / 2; !near(got.smape, want) {
+		t.Errorf("sMAPE %v, want %v", got.smape, want)
 	}
 	if want := (p.Upper - p.Lower + 40*(1000-p.Upper) + q.Upper - q.Lower) / scale / 2; !near(got.msis, want) {
 		t.Errorf("MSIS %v, want %v", got.msis, want)
@@ -231,6 +250,29 @@ func TestOriginsSeeTheirPastAlone(t *testing.T) {
 	}
 }
 
+// The thirtieth day counts, and the origin's own does not.
+func TestAnAlarmIsOfTheNextThirtyDays(t *testing.T) {
+	for on, want := range map[int]bool{140: false, 141: true, 170: true, 171: false} {
+		var b strings.Builder
+		b.WriteString("series,time,used,capacity\n")
+		for i := range 200 {
+			v := 100 + float64(i%3)
+			if i == on && i > 140 {
+				v = 390
+			}
+			fmt.Fprintf(&b, "s,%s,%g,400\n", start.AddDate(0, 0, i).Format(time.DateOnly), v)
+		}
+		f, err := csvinput.Read("f.csv", strings.NewReader(b.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := judge(f.Series[0], daily(f.Series[0]), 140)
+		if err != nil || len(j.alarms) != 1 || j.alarms[0].filled != want {
+			t.Errorf("it fills on day %d: %+v, %v; want %v", on-140, j.alarms, err, want)
+		}
+	}
+}
+
 func TestEvaluateADirectory(t *testing.T) {
 	dir := t.TempDir()
 	var b strings.Builder
@@ -250,10 +292,29 @@ func TestEvaluateADirectory(t *testing.T) {
 	if strings.Contains(out.String(), "Inf") {
 		t.Errorf("an interval without an end:\n%s", out.String())
 	}
+	var weekly strings.Builder
+	z := gzip.NewWriter(&weekly)
+	fmt.Fprintln(z, "series,time,used")
+	for i := range 60 { // the last thirteen are held out, each the one before plus one
+		fmt.Fprintf(z, "W1,%s,%d\n", start.AddDate(0, 0, 7*i).Format(time.DateOnly), 100+i)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "m4-weekly-train.csv.gz"), []byte(weekly.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if err := evaluate(&out, dir, "weekly", 0, 1, false); err != nil || !strings.Contains(out.String(), "MASE 0.000 (Naive2 7.000)") {
+		t.Errorf("%s, %v", out.String(), err)
+	}
+	if err := evaluate(io.Discard, dir, "weekly", 5, 1, false); err == nil || !strings.Contains(err.Error(), "too few") {
+		t.Errorf("%v", err)
+	}
 	if err := evaluate(io.Discard, dir, "yearly", 0, 1, false); err == nil || !strings.Contains(err.Error(), "weekly, hourly, disks") {
 		t.Errorf("%v", err)
 	}
-	if err := evaluate(io.Discard, dir, "weekly", 0, 1, false); err == nil {
+	if err := evaluate(io.Discard, dir, "hourly", 0, 1, false); err == nil {
 		t.Error("a file that is not there is no error")
 	}
 }
