@@ -38,7 +38,7 @@ ifeq ($(CC_FOUND),)
 else
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) ./...
 	$(GO) test -timeout $(TEST_TIMEOUT) -run "TestEveryStep|TestUsersAreFaster" ./tiering/mover # every step; under the race detector only some
-	$(GO) test -timeout $(TEST_TIMEOUT) -run "TestForecastsOfVolumes|TestNoOrdinaryYear|TestEventsOfVolumes|TestLikeVolumes" ./planner/forecast # whole; under the race detector less
+	$(GO) test -timeout $(TEST_TIMEOUT) ./planner/forecast # whole; under the race detector less
 endif
 
 crash: ## power cuts, kills and errors at every step of a move, in memory and on real filesystems, more of them than make test tries (TIDEMARK_CRASH=1; an hour)

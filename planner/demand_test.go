@@ -67,3 +67,52 @@ func TestAnOriginBeforeTheRowsIsPast(t *testing.T) {
 		t.Errorf("a series that ended four days ago adds %v on the first day, want its fifth", got)
 	}
 }
+
+func TestWithinIsWholeUnits(t *testing.T) {
+	d := steady(100)
+	for span, want := range map[time.Duration]int{time.Second: 1, 30 * day: 30, 30*day + time.Second: 31, 400 * day: 100} {
+		if got := d.within(span); got != want {
+			t.Errorf("%v: %d units, want %d", span, got, want)
+		}
+	}
+}
+
+// It shrinks on the whole: of so many futures that fill within 90 days it has a date all the same.
+func TestWhatShrinksMayWellFillFirst(t *testing.T) {
+	for full, want := range map[int]forecast.Reason{99: forecast.ReasonShrinking, 100: ""} {
+		d := steady(200)
+		for i := range forecast.Paths {
+			for u := range d.units {
+				if i >= full {
+					d.ends[i*d.units+u] = -1
+				}
+			}
+		}
+		if o := (&future{demand: d, growth: 1}).outcome("x", nil, 200*day, forecast.ReasonShrinking, AsRead); o.Reason != want {
+			t.Errorf("%d of 1,000 fill within 90 days: reason %q, want %q", full, o.Reason, want)
+		}
+	}
+}
+
+func TestCapacityOnTheLastDayCounts(t *testing.T) {
+	d := steady(100)
+	for unit, want := range map[int]float64{60: 110, 61: 100} {
+		if o := (&future{demand: d, growth: 1}).outcome("x", []step{{unit, 10}}, 60*day, "", AsRead); o.Capacity != want {
+			t.Errorf("what comes after %d days: capacity %v at 60, want %v", unit, o.Capacity, want)
+		}
+	}
+}
+
+func TestCurveIsQuantiles(t *testing.T) {
+	d := steady(100)
+	for i := range forecast.Paths {
+		for u := range d.units {
+			d.ends[i*d.units+u] = float64(forecast.Paths-i) / 100 // 0.01 to 10
+		}
+	}
+	all := (&future{demand: d, growth: 1}).curve(50 * day)
+	last := all[len(all)-1]
+	if len(all) != 51 || !last.Time.Equal(now.Add(50*day)) || last.P10 != 51 || last.P50 != 55 || last.P90 != 59 {
+		t.Errorf("%d points, the last %+v; want 51, 55 and 59", len(all), last)
+	}
+}

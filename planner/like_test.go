@@ -3,7 +3,6 @@ package planner
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 
@@ -50,29 +49,39 @@ func byName(all []Outlook) map[string]Outlook {
 
 func thousandths(o Outlook) float64 { return o.GrowthPerDay / o.Capacity * 1000 }
 
+// All of them are in one fleet: a new volume lends nothing, so none is in another's way.
 func TestNewVolumesLeanOnLikeOnes(t *testing.T) {
-	tagged := func(s *volume.Sample) { s.Tags = map[string]string{"department": "traffic"} }
-	var traffic [][]volume.Sample
-	for i := range 5 {
-		traffic = append(traffic, grown(fmt.Sprintf("t%d", i), fmt.Sprintf("/cam%d", i), 110, 3, tagged))
+	of := func(department string) func(*volume.Sample) {
+		return func(s *volume.Sample) { s.Tags = map[string]string{"department": department} }
 	}
-	for _, tc := range []struct {
-		name, series string
-		besides      [][]volume.Sample
-		want         float64 // thousandths a day; NaN: it stands alone
+	var all [][]volume.Sample
+	for i := range 5 {
+		all = append(all, grown(fmt.Sprintf("t%d", i), fmt.Sprintf("/cam%d", i), 110, 3, of("traffic")))
+	}
+	cases := []struct {
+		name, host, path string
+		change           func(*volume.Sample)
+		want             float64 // thousandths a day; NaN: it stands alone
 	}{
-		{"the path of other hosts", "web9:/srv/www", [][]volume.Sample{grown("web9", "/srv/www", 0, 0, nil)}, 1.25},
-		{"the first in order", "a:/srv/www", [][]volume.Sample{grown("a", "/srv/www", 0, 0, nil)}, 1.25},
-		{"another path", "db9:/var/lib/db", [][]volume.Sample{grown("db9", "/var/lib/db", 0, 0, nil)}, -.55},
-		{"a path of its own", "new:/else", [][]volume.Sample{grown("new", "/else", 0, 0, nil)}, math.NaN()},
-		{"another filesystem", "web9:/srv/www", [][]volume.Sample{grown("web9", "/srv/www", 0, 0, func(s *volume.Sample) { s.Fstype = "xfs" })}, math.NaN()},
-		{"its tags", "t9:/else", append(slices.Clip(traffic), grown("t9", "/else", 0, 0, tagged)), 3},
-		{"other tags", "t9:/else", append(slices.Clip(traffic), grown("t9", "/else", 0, 0, func(s *volume.Sample) { s.Tags = map[string]string{"department": "tax"} })), math.NaN()},
-		{"the path before the tags", "t9:/srv/www", append(slices.Clip(traffic), grown("t9", "/srv/www", 0, 0, tagged)), 1.25},
-	} {
+		{"the path of other hosts", "web9", "/srv/www", nil, 1.25},
+		{"the first in order", "a", "/srv/www", nil, 1.25},
+		{"another path", "db9", "/var/lib/db", nil, -.55},
+		{"a path of its own", "new", "/else", nil, math.NaN()},
+		{"another filesystem", "web8", "/srv/www", func(s *volume.Sample) { s.Fstype = "xfs" }, math.NaN()},
+		{"its tags", "t9", "/else", of("traffic"), 3},
+		{"other tags", "t8", "/else", of("tax"), math.NaN()},
+		{"the path before the tags", "t7", "/srv/www", of("traffic"), 1.25},
+	}
+	for _, tc := range cases {
+		all = append(all, grown(tc.host, tc.path, 0, 0, tc.change))
+	}
+	got := byName(outlooks(t, record(t, fleetOf(all...)...), Query{Options: forecast.Options{Horizon: 90 * day}}))
+	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			h := record(t, fleetOf(tc.besides...)...)
-			o := byName(outlooks(t, h, Query{}))[tc.series+" space"]
+			o, known := got[tc.host+":"+tc.path+" space"]
+			if !known {
+				t.Fatal("it has no outlook")
+			}
 			if math.IsNaN(tc.want) {
 				if o.Method == "pooled" {
 					t.Errorf("it leans on others: %.2f thousandths a day", thousandths(o))
@@ -102,6 +111,21 @@ func TestTheHostIsBetterThanNothing(t *testing.T) {
 	}
 	if o := got["other:/new2 space"]; o.Method == "pooled" {
 		t.Error("another host's volumes count")
+	}
+}
+
+// Five lend, and the sixth borrows until it is eight weeks old.
+func TestFiveLendToASixth(t *testing.T) {
+	for days, want := range map[int]string{0: "pooled", 45: "pooled", 75: ""} {
+		var all []volume.Sample
+		for i := range 5 {
+			all = append(all, grown("h", fmt.Sprintf("/old%d", i), 100, 2, nil)...)
+		}
+		all = append(all, grown("h", "/new", days, 1, nil)...)
+		o := byName(outlooks(t, record(t, all...), Query{Options: forecast.Options{Horizon: 90 * day}}))["h:/new space"]
+		if (o.Method == "pooled") != (want == "pooled") {
+			t.Errorf("after %d days: %s", days, o.Method)
+		}
 	}
 }
 

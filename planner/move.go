@@ -64,7 +64,7 @@ func (m Move) frees(eligible, use, capacity, before float64) float64 {
 
 // holds says whether the volume mounted at mount holds path, and by how close a mount: the longest wins.
 func holds(mount, path string) (closeness int, ok bool) {
-	if mount == path || mount == "/" || strings.HasPrefix(path, strings.TrimSuffix(mount, "/")+"/") {
+	if mount == path || strings.HasPrefix(path, strings.TrimSuffix(mount, "/")+"/") {
 		return len(mount), true
 	}
 	return 0, false

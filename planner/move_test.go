@@ -75,6 +75,18 @@ func TestAPolicyStopsAtItsMark(t *testing.T) {
 	}
 }
 
+// What grows twice as fast is taken away twice as fast: the mark holds.
+func TestAPolicyKeepsItsMarkWhateverTheGrowth(t *testing.T) {
+	h := historyOf(vol("a", "/srv/video", walk(400, 4000, 5, 1, 1, 1), 7000))
+	q := planQuery()
+	m := coldVideo(Eligible{0, 9000 * planGiB})
+	m.Stop, m.To = .9, volume.ID{}
+	q.Scenarios = []Scenario{{Name: "both", Growth: 1, Moves: []Move{m}}}
+	if o := mustPlan(t, h, q)[0].Outcomes[1]; o.Reason != forecast.ReasonBeyondHorizon || o.Probability != 0 {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestMoveBy(t *testing.T) {
 	m := coldVideo(Eligible{0, 100}, Eligible{30, 130}, Eligible{90, 130}, Eligible{365, 405})
 	for days, want := range map[float64]float64{-5: 100, 0: 100, 15: 115, 30: 130, 60: 130, 91: 131, 365: 405, 4000: 405} {

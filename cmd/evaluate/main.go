@@ -25,7 +25,7 @@ func main() {
 	each := flag.Int("each", 1, "M4: only each n-th series")
 	detail := flag.Bool("detail", false, "disks: one line for each volume")
 	flag.Parse()
-	if *data == "" || flag.NArg() > 0 {
+	if *data == "" || flag.NArg() > 0 || *back < 0 || *each < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}

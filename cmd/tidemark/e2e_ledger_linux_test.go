@@ -257,4 +257,15 @@ func TestUpPublishesOnceADay(t *testing.T) {
 	if n := strings.Count(log.String(), "warning: the outlooks of today are not kept"); n != 1 {
 		t.Errorf("it says %d times that the ledger cannot be kept:\n%s", n, &log)
 	}
+	if err := os.Remove(filepath.Join(dir, "planner")); err != nil {
+		t.Fatal(err)
+	}
+	now = now.AddDate(0, 0, 1).Add(58 * time.Minute)
+	for want := range 2 { // after 59 minutes and after 60: a ledger that was locked for a while is not given up for the day
+		now = now.Add(time.Minute)
+		daily.publish(t.Context(), now)
+		if n := outlooks(); n != want {
+			t.Errorf("%d outlooks %d minutes after a failure, want %d", n, 59+want, want)
+		}
+	}
 }

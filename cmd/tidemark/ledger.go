@@ -75,18 +75,27 @@ type dailyPublisher struct {
 	p    *program
 	cfg  *config.Config
 	plan planner.Planner
-	done time.Time // the day that was published, or given up
+	done time.Time // the day that was published
+	next time.Time // not tried again before this
 }
+
+// publishRetry is how long after a failure it is tried again.
+const publishRetry = time.Hour
 
 // publish does so when the day is a new one. What goes wrong is said and does not end the sampling.
 func (d *dailyPublisher) publish(ctx context.Context, now time.Time) {
 	today := volume.StartOfDay(now)
-	if d.done.Equal(today) {
+	if d.done.Equal(today) || now.Before(d.next) {
 		return
 	}
-	d.done = today
-	if err := d.publishToday(ctx, now); err != nil && ctx.Err() == nil {
-		d.p.log.Warn("the outlooks of today are not kept, so they cannot be scored later", "error", err)
+	err := d.publishToday(ctx, now)
+	if err == nil {
+		d.done = today
+		return
+	}
+	d.next = now.Add(publishRetry)
+	if ctx.Err() == nil {
+		d.p.log.Warn("the outlooks of today are not kept yet, so they cannot be scored later; it is tried again in an hour", "error", err)
 	}
 }
 

@@ -112,6 +112,25 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// The end of a range that is no whole second is the next one, or a row of this second would be lost.
+func TestARangeEndsWithinASecond(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"))
+	if _, err := l.Publish(t.Context(), []volume.PublishedSeries{saidAt(noon, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration]int{0: 0, time.Nanosecond: 1} {
+		n := 0
+		for _, err := range l.Published(t.Context(), volume.Selector{}, noon.Add(-24*time.Hour), noon.Add(after)) {
+			if n++; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n != want {
+			t.Errorf("%v after it: %d series, want %d", after, n, want)
+		}
+	}
+}
+
 func TestMissingLedger(t *testing.T) {
 	if _, err := OpenReadOnly(t.Context(), filepath.Join(t.TempDir(), "ledger.db")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v, want that it does not exist", err)

@@ -29,7 +29,7 @@ type judged struct {
 // atHorizon is one origin's error at one horizon.
 type atHorizon struct {
 	horizon
-	passed                   bool    // the series goes on that far
+	passed                   bool    // the forecast and the series go on that far
 	forecast, noChange, line float64 // mean absolute error over the observed steps up to the horizon, in typical changes; NaN: not known
 	known, inside            bool    // what was observed at the horizon, and whether within the interval
 	bias, scaled             float64 // forecast − observed at the horizon, in the unit and in typical changes; NaN: not known
@@ -102,8 +102,8 @@ func (o Options) hold(s said, past, future []forecast.Observation) judged {
 	scale := typicalChange(past, f.Step)
 	line := lineThrough(past, f.Step)
 	for _, h := range horizons {
-		one := atHorizon{horizon: h, passed: !end.Before(f.Origin.Add(time.Duration(h.steps)*f.Step - f.Step/2))}
-		if one.passed && h.steps <= len(f.Points) {
+		one := atHorizon{horizon: h, passed: h.steps <= len(f.Points) && !end.Before(f.Origin.Add(time.Duration(h.steps)*f.Step-f.Step/2))}
+		if one.passed {
 			one.score(f, truth[:h.steps], line, scale)
 		}
 		j.horizons = append(j.horizons, one)

@@ -57,6 +57,19 @@ func TestErrorsWorkedOutByHand(t *testing.T) {
 	}
 }
 
+// A forecast has 100,000 points at most: of what lies beyond nothing can be said, least of all that it was right.
+func TestAHorizonBeyondThePoints(t *testing.T) {
+	past := daily(0, 20, 10, 12, 11, 13)
+	o := Options{Horizons: []int{1, 3}}.withDefaults()
+	got := o.hold(said{forecast: made(past, 14, 15), full: 20, quarterLevel: 14.75, quarter: .3}, past, daily(4, 20, 15, 16, 17, 18))
+	if one := got.horizons[1]; one.passed {
+		t.Errorf("%+v, though the forecast has two points", one)
+	}
+	if h := horizonOf(horizon{3, 3}, []judged{got}); h.Origins != 0 || !math.IsNaN(h.MASE) {
+		t.Errorf("%+v, want no origin", h)
+	}
+}
+
 func TestErrorsWithoutAnObservationAtTheHorizon(t *testing.T) {
 	past := daily(0, nan, 10, 12, 11, 13)
 	o := Options{Horizons: []int{2}}.withDefaults()
@@ -143,6 +156,7 @@ func TestAlarmWorkedOutByHand(t *testing.T) {
 		{"just below", 10, 20, .1, flat, rises(1, 19.99), alarm{judged: true, probability: .1}},
 		{"it fell back before the end", 10, 20, .1, flat, append(rises(40, 0), forecast.Observation{Time: start.Add(40 * day), Used: 50}), alarm{judged: true, probability: .1}},
 		{"full already", 20, 20, 1, flat, rises(1, 20), alarm{already: true}},
+		{"over to the day", 10, 20, .1, flat, rises(1, 19.99)[:30], alarm{judged: true, probability: .1}},
 		{"not over yet", 10, 20, .7, flat, rises(1, 20)[:29], alarm{}},
 		{"no capacity", 10, nan, nan, flat, rises(1, 20), alarm{}},
 		{"nothing was observed in these 30 days", 10, 20, .7, flat, daily(50, 20, 30), alarm{probability: .7}},
@@ -172,6 +186,41 @@ func TestDateWorkedOutByHand(t *testing.T) {
 		if got.came {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+func TestMonthsAreTooLongForAnAlarm(t *testing.T) {
+	f := made(daily(0, 20, 10))
+	f.Step = 31 * day
+	future := rises(1, 20)
+	if got := alarmOf(f, 20, .7, line{10, 0}, future, future[30].Time.Add(day)); got != (alarm{}) {
+		t.Errorf("%+v, want none", got)
+	}
+}
+
+func TestStepIsTheLowerMedian(t *testing.T) {
+	all := daily(0, 20, 1, 2, 3)
+	all[2].Time = all[1].Time.Add(2 * day)
+	if got := stepOf(forecast.Input{Observations: all}); got != day {
+		t.Errorf("%v of a day and two days, want the day", got)
+	}
+}
+
+// The futures are those that the forecast itself would have drawn.
+func TestTheSeedIsTheSeries(t *testing.T) {
+	o := Options{}.withDefaults()
+	p := planner.Past{Series: "s", FullLevel: 1, Seed: 7}
+	p.Input.Observations = daily(0, 300, jumpy(160)...)
+	got, err := o.say(p, 150)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := o.Forecast
+	opt.Seed, opt.FullLevel = 7, 1
+	in := p.Input
+	in.Observations = in.Observations[:151]
+	if want, _ := forecast.Compute(in, opt); want.TimeToFull != got.forecast.TimeToFull {
+		t.Errorf("%+v, want %+v", got.forecast.TimeToFull, want.TimeToFull)
 	}
 }
 

@@ -67,6 +67,29 @@ func TestDatesWorkedOutByHand(t *testing.T) {
 	}
 }
 
+// A minute is the arithmetic's.
+func TestADateThatIsRightToAMinute(t *testing.T) {
+	for off, inside := range map[float64]int{.5: 1, 2: 0} {
+		got := DatesOf([]Filling{{Truth: 10, P10: 10 + off*sameDate, P50: 11, P90: 12}, {Truth: 10, P10: 8, P50: 9, P90: 10 - off*sameDate}})[0]
+		if got.Inside != 2*inside {
+			t.Errorf("off by %g minutes: %+v", off, got)
+		}
+	}
+}
+
+func TestCoverageIsOfWhatWasObserved(t *testing.T) {
+	at := func(known, inside bool) judged {
+		return judged{horizons: []atHorizon{{horizon: horizon{7, 7}, passed: true, known: known, inside: inside, forecast: 1, noChange: 1}}}
+	}
+	h := horizonOf(horizon{7, 7}, []judged{at(true, true), at(false, false), at(true, false)})
+	if h.Origins != 3 || h.Coverage != .5 {
+		t.Errorf("%+v, want one of the two that were observed", h)
+	}
+	if got := totalOf(7, []Horizon{h}); got.BetterThanNoChange != 0 || got.Compared != 1 {
+		t.Errorf("%+v: as good as no change is not better", got)
+	}
+}
+
 // One series jumps: its hundredfold errors must not drown the two others.
 func TestTotalCountsEachSeriesOnce(t *testing.T) {
 	score := func(own, none, line, coverage float64, origins int, fillings ...Filling) Score {

@@ -59,6 +59,7 @@ func TestReadRefuses(t *testing.T) {
 		{"no series", head + ",2026-01-01,1\n", "names no series", 2},
 		{"a bad time", head + "a,yesterday,1\n", `"yesterday" is no time`, 2},
 		{"a far time", head + "a,0001-01-01,1\n", "1900", 2},
+		{"a time to come", head + "a,2201-01-01,1\n", "1900 to 2200", 2},
 		{"a bad number", head + "a,2026-01-01,1\na,2026-01-02,ten\n", `used "ten" is no number`, 3},
 		{"NaN", head + "a,2026-01-01,NaN\n", "not a finite number", 2},
 		{"infinite", head + "a,2026-01-01,1e999\n", "not a finite number", 2},
@@ -101,6 +102,7 @@ func TestReadAccepts(t *testing.T) {
 		{"another zone", "series,time,used\na,2026-03-01T05:30:00+05:30,5\n", "a", 5, 1},
 		{"minutes", "series,time,used\na,2026-03-01 00:00,5\n", "a", 5, 1},
 		{"an exponent", "series,time,used\na,2026-03-01,5e12\n", "a", 5e12, 1},
+		{"the largest", "series,time,used\na,2026-03-01,1e100\n", "a", 1e100, 1},
 		{"minus zero", "series,time,used\na,2026-03-01,-0\n", "a", 0, 1},
 		{"a gap before", "series,time,used\na,2026-03-02,\na,2026-03-01,5\n", "a", 5, 2},
 	} {
@@ -186,4 +188,11 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAFullVolumeIsNoWarning(t *testing.T) {
+	f, err := Read("f.csv", strings.NewReader("series,time,used,capacity\na,2026-03-01,5,5\n"))
+	if err != nil || len(f.Warnings) != 0 {
+		t.Errorf("%v, %v", f, err)
+	}
 }

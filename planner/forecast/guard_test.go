@@ -13,7 +13,10 @@ import (
 	"github.com/tidemark/tidemark/planner/forecast"
 )
 
-const day = 24 * time.Hour
+const (
+	day  = 24 * time.Hour
+	slow = forecast.Slow
+)
 
 const (
 	guardVolumes = 40  // of each kind

@@ -88,6 +88,9 @@ func TestShortPastsHaveIntervalsOfTheirScale(t *testing.T) {
 
 // Random walks with drift: what falls within the interval is about its level.
 func TestIntervalsHoldTheirShare(t *testing.T) {
+	if Slow {
+		t.Skip("make test runs it once more without the race detector")
+	}
 	const series, past, steps = 300, 150, 14
 	for _, level := range []float64{.8, .95} {
 		r := rand.New(rand.NewPCG(11, 7))

@@ -1,5 +1,5 @@
 //go:build !race
 
-package forecast_test
+package forecast
 
-const slow = false
+const Slow = false

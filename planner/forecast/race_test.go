@@ -1,6 +1,6 @@
 //go:build race
 
-package forecast_test
+package forecast
 
-// slow says that the race detector is on: it finds nothing in mathematics and takes ten times as long.
-const slow = true
+// Slow says that the race detector is on: it finds nothing in mathematics and takes ten times as long.
+const Slow = true

@@ -145,9 +145,13 @@ func kinds() []kind {
 }
 
 func TestReasonsAndDatesOfMadeUpVolumes(t *testing.T) {
+	seeds := uint64(3)
+	if Slow {
+		seeds = 1
+	}
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
-			for seed := range uint64(3) {
+			for seed := range seeds {
 				in := Input{Observations: k.observations(rand.New(rand.NewPCG(seed, 99)))}
 				f, err := Compute(in, Options{Steps: 30, Horizon: 730 * day, Seed: seed})
 				if err != nil {

@@ -22,6 +22,8 @@ const (
 	kept = 2 * 365 * day
 	// longestDate is how far a date is followed.
 	longestDate = 365 * day
+	// rounding is what an interval without a width may be off by, as in a backtest.
+	rounding = 1e-9
 )
 
 // Store is the outlooks that were published: this host's own (internal/ledger), or a fleet's in InfluxDB (internal/influx).
@@ -128,7 +130,7 @@ func accuracyOf(said volume.PublishedSeries, past planner.Past) Accuracy {
 				continue
 			}
 			a.Ahead[i].Judged++
-			if p.Lower <= seen && seen <= p.Upper {
+			if slack := rounding * seen; p.Lower-slack <= seen && seen <= p.Upper+slack {
 				a.Ahead[i].Inside++
 			}
 			errors[i] = append(errors[i], math.Abs(p.Forecast-seen))

@@ -114,6 +114,50 @@ func TestWhatIsNotDueIsNotJudged(t *testing.T) {
 	}
 }
 
+// A perfect forecast's interval has no width, and what was added up in floating point is off by its rounding.
+func TestAnIntervalWithoutAWidthHoldsWhatCame(t *testing.T) {
+	o := outlook(10, nan, nan)
+	for i, off := range []float64{1e-10, 1e-8} {
+		o.Ahead[i] = volume.Predicted{Forecast: 100, Lower: (110 + float64(volume.PublishedDays[i])) * (1 + off), Upper: 200}
+	}
+	got := accuracyOf(volume.PublishedSeries{Outlooks: []volume.Published{o}}, pastOf(daily(60)))
+	if got.Ahead[0].Inside != 1 || got.Ahead[1].Inside != 0 {
+		t.Errorf("%+v, want the first alone", got.Ahead)
+	}
+}
+
+func TestAnAlarmIsDueAfterThirtyDays(t *testing.T) {
+	for n, want := range map[int]int{40: 0, 41: 1} { // the last is 29 and 30 days after the outlook's day
+		got := accuracyOf(volume.PublishedSeries{Outlooks: []volume.Published{outlook(10, 80, .2)}}, pastOf(daily(n)))
+		if got.Alarms.Judged != want {
+			t.Errorf("%d days: %d judged, want %d", n, got.Alarms.Judged, want)
+		}
+	}
+}
+
+func TestADateIsFollowedForAYear(t *testing.T) {
+	for on, want := range map[int]int{365: 1, 366: 0} {
+		days := daily(400)
+		for i := range days {
+			days[i].Used = 50
+		}
+		days[10+on].Used = 200
+		got := accuracyOf(volume.PublishedSeries{Outlooks: []volume.Published{outlook(10, 80, .2)}}, pastOf(days))
+		if got.Dates[2].Filled != want {
+			t.Errorf("full after %d days: %+v", on, got.Dates[2])
+		}
+	}
+}
+
+// It said so itself, whatever its numbers come to after a round trip.
+func TestFullSaysSo(t *testing.T) {
+	o := outlook(10, 0, 1)
+	o.Reason = string(forecast.ReasonFull)
+	if got := accuracyOf(volume.PublishedSeries{Outlooks: []volume.Published{o}}, pastOf(daily(200))); got.Alarms.Already != 1 || got.Alarms.Judged != 0 {
+		t.Errorf("%+v", got.Alarms)
+	}
+}
+
 // A row of an earlier version says no capacity: that of the day counts. A resize after it changes nothing.
 func TestResizes(t *testing.T) {
 	days := daily(140)
@@ -175,11 +219,15 @@ func (volumes) Readings(context.Context, volume.ID, time.Time, time.Time) ([]vol
 }
 
 type store struct {
-	all []volume.PublishedSeries
-	err error
+	all   []volume.PublishedSeries
+	asked *[2]time.Time // the range
+	err   error
 }
 
-func (s store) Published(context.Context, volume.Selector, time.Time, time.Time) iter.Seq2[volume.PublishedSeries, error] {
+func (s store) Published(_ context.Context, _ volume.Selector, from, to time.Time) iter.Seq2[volume.PublishedSeries, error] {
+	if s.asked != nil {
+		*s.asked = [2]time.Time{from, to}
+	}
 	return func(yield func(volume.PublishedSeries, error) bool) {
 		for _, one := range s.all {
 			if !yield(one, nil) {
@@ -208,6 +256,16 @@ func TestAccuraciesJoinByVolumeAndResource(t *testing.T) {
 	}
 	if want := []string{"h:/a inodes", "h:/b space", "h:/c space", "h:/c inodes"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestTwoYearsAreScored(t *testing.T) {
+	var asked [2]time.Time
+	for range Accuracies(t.Context(), store{asked: &asked}, planner.Planner{History: volumes{}}, planner.Query{Now: start}) {
+		t.Error("something was said")
+	}
+	if !asked[0].Equal(start.AddDate(0, 0, -730)) || !asked[1].After(start) {
+		t.Errorf("asked for %v, want two years until now", asked)
 	}
 }
 
