@@ -18,6 +18,8 @@ type PlanQuery struct {
 	By        string        // a row for each value of this tag (or host, path, device, fstype); empty: for each volume
 	Scenarios []Scenario    // beside AsItIs
 	Curves    bool          // with what a plot of each row needs
+	// Progress is told how many volumes are done, and of how many, by one goroutine; nil: nobody asks.
+	Progress func(done, total int)
 }
 
 // AsItIs is the name of the scenario that changes nothing.

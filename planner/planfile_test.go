@@ -65,3 +65,29 @@ func TestAnInterruptEndsAPlanOfAFile(t *testing.T) {
 		t.Errorf("an interrupted plan: %v, want context canceled", err)
 	}
 }
+
+func TestAPlanTellsHowFarItIs(t *testing.T) {
+	h := historyOf(vol("a", "/v", walk(90, 3000, 5, 30, 1, 1), 7000), vol("a", "/w", walk(90, 3000, 5, 30, 2, 1), 7000), vol("b", "/v", walk(90, 3000, 5, 30, 3, 1), 7000))
+	for name, tc := range map[string]struct {
+		change func(*PlanQuery)
+		want   int
+	}{
+		"volumes": {func(*PlanQuery) {}, 3},
+		"groups":  {func(q *PlanQuery) { q.By = "host" }, 3},
+		"some":    {func(q *PlanQuery) { q.Select.Path = "/v" }, 2},
+	} {
+		q := planQuery()
+		tc.change(&q)
+		last := 0
+		q.Progress = func(done, total int) {
+			if done != last+1 || total != tc.want {
+				t.Errorf("%s: %d of %d after %d", name, done, total, last)
+			}
+			last = done
+		}
+		mustPlan(t, h, q)
+		if last != tc.want {
+			t.Errorf("%s: ended at %d of %d", name, last, tc.want)
+		}
+	}
+}
