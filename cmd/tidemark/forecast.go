@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -163,10 +164,13 @@ func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt fore
 	query := p.query(ctx, cfg, opt)
 	t := &tally{what: "forecast", noun: "outlooks", begun: p.now()}
 	outlooks := counted(p, t, ctx.String("format") != "table", planner.Planner{History: history}.Outlooks(ctx.Context, query))
-	if ctx.Bool("write") && cfg.Influx == nil {
-		return p.publishHere(ctx, cfg, outlooks)
-	}
 	if ctx.Bool("write") {
+		if err := p.checkKnown(ctx, history); err != nil {
+			return err
+		}
+		if cfg.Influx == nil {
+			return p.publishHere(ctx, cfg, outlooks)
+		}
 		return p.writeForecasts(ctx, cfg, history, outlooks)
 	}
 	var out writer
@@ -184,6 +188,37 @@ func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt fore
 		return err
 	}
 	return writeAll(out, outlooks)
+}
+
+// checkKnown refuses a --host and a --volume that the history does not know.
+func (p *program) checkKnown(ctx *cli.Context, history planner.History) error {
+	host, path := ctx.String("host"), ctx.String("volume")
+	if host == "" && path == "" {
+		return nil
+	}
+	known, err := planner.Planner{History: history}.Known(ctx.Context, p.now())
+	if err != nil {
+		return err
+	}
+	var hosts, paths []string
+	for _, id := range known {
+		hosts = append(hosts, id.Host)
+		if host == "" || id.Host == host {
+			paths = append(paths, id.Path)
+		}
+	}
+	slices.Sort(hosts)
+	slices.Sort(paths)
+	hosts, paths = slices.Compact(hosts), slices.Compact(paths)
+	switch {
+	case host != "" && !slices.Contains(hosts, host):
+		return usagef(nearest(host, hosts), "the history knows no host %q", host)
+	case path != "" && !slices.Contains(paths, path) && host != "":
+		return usagef(nearest(path, paths), "the history of host %q knows no volume %q", host, path)
+	case path != "" && !slices.Contains(paths, path):
+		return usagef(nearest(path, paths), "the history knows no volume %q", path)
+	}
+	return nil
 }
 
 // query is the planner's question for the flags and the configuration.
