@@ -48,6 +48,7 @@ type Plan struct {
 	Volumes          int       // that are summed
 	CountedElsewhere int       // volumes left out of the sum because another one shows the same space
 	Unknown          int       // volumes left out because their use or capacity is not known
+	Full             []string  // of a group: the volumes that are full at the origin, whatever becomes of the sum; sorted
 	Owner            string
 	Unit             string
 	Origin           time.Time // from which the futures start

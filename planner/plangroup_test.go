@@ -136,3 +136,32 @@ func TestCurvesOfAGroup(t *testing.T) {
 		t.Errorf("the future ends at %+v", end)
 	}
 }
+
+// The sum of a group says nothing of a member that is full: it stands beside whatever the sum comes to.
+func TestAFullMemberOfAGroupIsNamed(t *testing.T) {
+	full, room := vol("a", "/full", walk(300, 90, .01, .02, 1, 1), 93), vol("a", "/room", walk(300, 1000, 1, 3, 2, 1), 90000)
+	fresh := vol("a", "/fresh", []float64{1, 2, 3}, 90000)
+	q := planQuery()
+	q.By = "host"
+	q.PolicyOf = func(volume.ID) Policy { return Policy{FullLevel: .95} }
+	for name, tc := range map[string]struct {
+		members []made
+		reason  forecast.Reason
+		want    []string
+	}{
+		"behind a new volume":    {[]made{full, fresh}, forecast.ReasonNewVolume, []string{"a:/full"}},
+		"behind room for years":  {[]made{full, room}, forecast.ReasonBeyondHorizon, []string{"a:/full"}},
+		"none":                   {[]made{fresh, room}, forecast.ReasonNewVolume, nil},
+		"alone":                  {[]made{full}, forecast.ReasonFull, []string{"a:/full"}},
+		"two, sorted as volumes": {[]made{room, full, {ID: volume.ID{Host: "a", Path: "/also"}, use: full.use, capacity: 93}}, forecast.ReasonBeyondHorizon, []string{"a:/also", "a:/full"}},
+	} {
+		p := planOf(t, mustPlan(t, historyOf(tc.members...), q), "a")
+		if got := p.Outcomes[0].Reason; got != tc.reason || !slices.Equal(p.Full, tc.want) {
+			t.Errorf("%s: reason %q, full %q; want %q and %q", name, got, p.Full, tc.reason, tc.want)
+		}
+	}
+	q.By = ""
+	if p := planOf(t, mustPlan(t, historyOf(full), q), "a:/full"); p.Full != nil {
+		t.Errorf("a volume by itself: %q", p.Full)
+	}
+}

@@ -31,6 +31,9 @@ func PlanHTML(w io.Writer, d Plan) error {
 		r := rowHTML{ID: "v" + decimal(float64(i+1)), Name: planName(p), Owner: table.Printable(p.Owner)}
 		if p.Tag != "" {
 			r.Summed = summed(p)
+			if len(p.Full) > 0 {
+				r.Full = fullNow(p)
+			}
 		}
 		for _, o := range p.Outcomes {
 			r.Outcomes = append(r.Outcomes, toOutcomeHTML(p, o, d.Now))
@@ -58,9 +61,9 @@ type pageHTML struct {
 }
 
 type rowHTML struct {
-	ID, Name, Owner, Summed string
-	Outcomes                []outcomeHTML
-	Plot                    *plot
+	ID, Name, Owner, Summed, Full string
+	Outcomes                      []outcomeHTML
+	Plot                          *plot
 }
 
 type outcomeHTML struct {
