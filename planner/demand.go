@@ -193,11 +193,14 @@ func (f *future) outcome(name string, steps []step, horizon time.Duration, why f
 	if o.Reason == "" || o.Reason == forecast.ReasonFull {
 		o.P10, o.P50, o.P90 = f.by(units, .1), f.by(units, .5), f.by(units, .9)
 		if need := above[len(above)-int(math.Ceil(.1*float64(len(above))))]; need >= 0 {
-			o.Buy = roundUp(need/f.share(), unit)
+			o.Buy = roundUp(max(need/f.share(), f.capacity*leastBought), unit)
 		}
 	}
 	return o
 }
+
+// leastBought is the share of the capacity that is bought at least: where use stands exactly at what is full, any byte would do.
+const leastBought = 1e-3
 
 // takes is how much more than at once policies take within so many units, in the mean of the paths.
 func (f *future) takes(units int) float64 {
