@@ -2,6 +2,8 @@ package planner
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,5 +67,21 @@ func TestAnOriginBeforeTheRowsIsPast(t *testing.T) {
 	d.add(s)
 	if got := d.ends[0]; math.Abs(got-5) > .01 {
 		t.Errorf("a series that ended four days ago adds %v on the first day, want its fifth", got)
+	}
+}
+
+func TestPlaceNth(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		values := make([]float64, 1+r.IntN(200))
+		for i := range values {
+			values[i] = float64(r.IntN(50)) // many are alike
+		}
+		sorted := slices.Sorted(slices.Values(values))
+		n := r.IntN(len(values))
+		placeNth(values, n)
+		if values[n] != sorted[n] || slices.Max(values[:n+1]) != sorted[n] || slices.Min(values[n:]) != sorted[n] {
+			t.Fatalf("%v at %d of %v", values, n, sorted)
+		}
 	}
 }
