@@ -44,12 +44,16 @@ func (d *demand) add(s *forecast.Simulation) {
 	}
 	late := max(0, int(math.Round(float64(d.origin.Sub(s.Origin))/float64(s.Unit))))
 	for i := range forecast.Paths {
-		for u := range d.units {
-			from, at := min(u+late, s.Units-1), i*d.units+u
-			d.ends[at] += s.End(i, from)
-			if d.peaks != nil {
-				d.peaks[at] += s.Peak(i, from)
-			}
+		ends := d.ends[i*d.units : (i+1)*d.units]
+		for u := range ends {
+			ends[u] += s.End(i, min(u+late, s.Units-1))
+		}
+		if d.peaks == nil {
+			continue
+		}
+		peaks := d.peaks[i*d.units : (i+1)*d.units]
+		for u := range peaks {
+			peaks[u] += s.Peak(i, min(u+late, s.Units-1))
 		}
 	}
 }
@@ -193,11 +197,14 @@ func (f *future) outcome(name string, steps []step, horizon time.Duration, why f
 	if o.Reason == "" || o.Reason == forecast.ReasonFull {
 		o.P10, o.P50, o.P90 = f.by(units, .1), f.by(units, .5), f.by(units, .9)
 		if need := above[len(above)-int(math.Ceil(.1*float64(len(above))))]; need >= 0 {
-			o.Buy = roundUp(need/f.share(), unit)
+			o.Buy = roundUp(max(need/f.share(), f.capacity*leastBought), unit)
 		}
 	}
 	return o
 }
+
+// leastBought is the share of the capacity that is bought at least: where use stands exactly at what is full, any byte would do.
+const leastBought = 1e-3
 
 // takes is how much more than at once policies take within so many units, in the mean of the paths.
 func (f *future) takes(units int) float64 {
@@ -250,8 +257,39 @@ func (f *future) curve(horizon time.Duration) []Quantiles {
 		for i := range column {
 			column[i] = f.end(i, u)
 		}
-		slices.Sort(column)
-		all = append(all, Quantiles{f.after(float64(u + 1)), column[forecast.Paths/10-1], column[forecast.Paths/2-1], column[9*forecast.Paths/10-1]})
+		const p10, p50, p90 = forecast.Paths/10 - 1, forecast.Paths/2 - 1, 9*forecast.Paths/10 - 1
+		placeNth(column, p50)
+		placeNth(column[:p50], p10)
+		placeNth(column[p50+1:], p90-p50-1)
+		all = append(all, Quantiles{f.after(float64(u + 1)), column[p10], column[p50], column[p90]})
 	}
 	return all
+}
+
+// placeNth puts the value that would be at n in order there, the lesser before it and the larger behind it (Hoare's FIND, 1961).
+func placeNth(values []float64, n int) {
+	low, high := 0, len(values)-1
+	for low < high {
+		pivot := values[n]
+		i, j := low, high
+		for i <= j {
+			for values[i] < pivot {
+				i++
+			}
+			for pivot < values[j] {
+				j--
+			}
+			if i <= j {
+				values[i], values[j] = values[j], values[i]
+				i++
+				j--
+			}
+		}
+		if j < n {
+			low = i
+		}
+		if n < i {
+			high = j
+		}
+	}
 }

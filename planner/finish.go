@@ -51,6 +51,9 @@ func (t *rows) join(m member) {
 		d.capacity += s.Capacity
 		d.full += s.Capacity * m.policy.FullLevel
 		r.doubt[s.Doubt] += s.Capacity
+		if t.query.By != "" && s.Used >= s.Capacity*m.policy.FullLevel {
+			r.plan.Full = append(r.plan.Full, m.series)
+		}
 		t.take(m)
 		if r.volumes > 1 {
 			r.summed.add(m.fit, s, d.units, volume.StartOfDay(r.origin).AddDate(0, 0, -2))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner/csvinput"
@@ -20,6 +21,19 @@ type Past struct {
 	FullLevel float64 // the share of the capacity that counts as full
 	Input     forecast.Input
 	Seed      uint64 // of its simulated paths
+}
+
+// Known are the volumes that were heard of within 30 days, sorted.
+func (p Planner) Known(ctx context.Context, now time.Time) ([]volume.ID, error) {
+	newest, err := p.History.Newest(ctx, volume.Selector{}, now.Add(-remembered), now.Add(clockSkew))
+	if err != nil {
+		return nil, fmt.Errorf("read the newest samples: %w", err)
+	}
+	all := make([]volume.ID, len(newest))
+	for i, s := range newest {
+		all[i] = s.ID
+	}
+	return all, nil
 }
 
 // Pasts yields the past of each selected volume by finished days, in the order and with the pools of Outlooks; a volume

@@ -18,6 +18,8 @@ type PlanQuery struct {
 	By        string        // a row for each value of this tag (or host, path, device, fstype); empty: for each volume
 	Scenarios []Scenario    // beside AsItIs
 	Curves    bool          // with what a plot of each row needs
+	// Progress is told how many volumes are done, and of how many, by one goroutine; nil: nobody asks.
+	Progress func(done, total int)
 }
 
 // AsItIs is the name of the scenario that changes nothing.
@@ -46,6 +48,7 @@ type Plan struct {
 	Volumes          int       // that are summed
 	CountedElsewhere int       // volumes left out of the sum because another one shows the same space
 	Unknown          int       // volumes left out because their use or capacity is not known
+	Full             []string  // of a group: the volumes that are full at the origin, whatever becomes of the sum; sorted
 	Owner            string
 	Unit             string
 	Origin           time.Time // from which the futures start

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tidemark/tidemark/internal/volume"
-	"github.com/tidemark/tidemark/planner/csvinput"
 	"github.com/tidemark/tidemark/planner/forecast"
 )
 
@@ -182,80 +180,6 @@ func TestWhatIsBoughtLasts(t *testing.T) {
 	}
 }
 
-func TestAGroupDependsAsItsPastDid(t *testing.T) {
-	const n, capacity = 500, 9000.
-	group := func(second []float64) Outcome {
-		h := historyOf(vol("h", "/a", walk(n, 5000, 6, 60, 1, 1), capacity), vol("h", "/b", second, capacity))
-		q := planQuery()
-		q.By = "host"
-		return mustPlan(t, h, q)[0].Outcomes[0]
-	}
-	alone := mustPlan(t, historyOf(vol("h", "/a", walk(n, 5000, 6, 60, 1, 1), capacity)), planQuery())[0].Outcomes[0]
-	twin := group(walk(n, 5000, 6, 60, 1, 1))
-	mirror := group(walk(n, 5000, 6, 60, 1, -1))
-	strangers := group(walk(n, 5000, 6, 60, 2, 1))
-	if twin.P10.IsZero() || twin.P10.Sub(alone.P10).Abs() > 30*day {
-		t.Errorf("two that are one are full from %v, one from %v", twin.P10, alone.P10)
-	}
-	if strangers.P10.IsZero() || !strangers.P10.After(twin.P10.Add(14*day)) {
-		t.Errorf("strangers from %v, twins from %v: a sum of independent volumes is surer", strangers.P10, twin.P10)
-	}
-	// Against each other, the sum does not waver: 2,000 GiB at 12 a day.
-	if days := mirror.P50.Sub(now).Hours() / 24; math.Abs(days-2000./12) > 3 || math.Abs(mirror.GrowthPerDay/planGiB-12) > .1 {
-		t.Errorf("against each other they are full after %.1f days at %.2f GiB a day, want 166.7 at 12", days, mirror.GrowthPerDay/planGiB)
-	}
-	if !mirror.P10.After(strangers.P10.Add(14 * day)) {
-		t.Errorf("against each other from %v, strangers from %v", mirror.P10, strangers.P10)
-	}
-	if spread := mirror.P90.Sub(mirror.P10); mirror.P90.IsZero() || spread > 30*day {
-		t.Errorf("against each other they are full from %v to %v, although their sum never wavered", mirror.P10, mirror.P90)
-	}
-	if !(mirror.Buy < strangers.Buy && strangers.Buy < twin.Buy) {
-		t.Errorf("to buy: %v against each other, %v strangers, %v twins; want it to rise", mirror.Buy, strangers.Buy, twin.Buy)
-	}
-}
-
-func TestAGroupCountsSharedSpaceOnce(t *testing.T) {
-	use := walk(200, 100, 1, 1, 1, 1)
-	nfs, pool := volume.Attributes{Fstype: "nfs4", Device: "filer:/x"}, volume.Attributes{Fstype: "btrfs", Device: "sdb"}
-	tag := map[string]string{"site": "dc1"}
-	h := historyOf(
-		made{ID: volume.ID{Host: "a", Path: "/net"}, use: use, capacity: 1000, attrs: nfs, tags: tag},
-		made{ID: volume.ID{Host: "b", Path: "/net"}, use: use, capacity: 1000, attrs: nfs, tags: tag},
-		made{ID: volume.ID{Host: "b", Path: "/p"}, use: use, capacity: 1000, attrs: pool, tags: tag},
-		made{ID: volume.ID{Host: "b", Path: "/p/home"}, use: use, capacity: 1000, attrs: pool, tags: tag},
-		vol("c", "/untagged", use, 500),
-	)
-	q := planQuery()
-	q.By = "site"
-	plans := mustPlan(t, h, q)
-	if len(plans) != 2 || plans[0].Series != "" || plans[1].Series != "dc1" {
-		t.Fatalf("rows %+v", plans)
-	}
-	p := plans[1]
-	if p.Outcomes[0].Capacity != 2000*planGiB || p.Volumes != 2 || p.CountedElsewhere != 1 || p.Tag != "site" || p.Volume != (volume.ID{}) {
-		t.Errorf("%d volumes of %v GiB, %d elsewhere: %+v", p.Volumes, p.Outcomes[0].Capacity/planGiB, p.CountedElsewhere, p)
-	}
-	if one := planOf(t, plans, "").Outcomes[0].Capacity; one != 500*planGiB {
-		t.Errorf("those without the tag have %v", one)
-	}
-}
-
-func TestTheFullLevelOfAGroupIsTheSumOfItsVolumes(t *testing.T) {
-	h := historyOf(vol("h", "/a", walk(200, 100, 1, 1, 1, 1), 1000), vol("h", "/b", walk(200, 100, 1, 1, 2, 1), 3000))
-	q := planQuery()
-	q.By = "host"
-	q.PolicyOf = func(id volume.ID) Policy {
-		if id.Path == "/a" {
-			return Policy{FullLevel: .6}
-		}
-		return Policy{FullLevel: .8}
-	}
-	if got := mustPlan(t, h, q)[0].FullLevel; math.Abs(got-.75) > 1e-12 {
-		t.Errorf("full at %v, want (600+2400)/4000", got)
-	}
-}
-
 func TestScenariosSideBySide(t *testing.T) {
 	h := historyOf(vol("a", "/v", walk(400, 3000, 5, 5, 1, 1), 6000), vol("a", "/w", walk(400, 3000, 5, 5, 2, 1), 6000))
 	q := planQuery()
@@ -298,37 +222,6 @@ func TestScenariosSideBySide(t *testing.T) {
 		if none := outcomeOf(t, p, "no growth"); none.Reason != forecast.ReasonBeyondHorizon || none.Probability != 0 || none.Buy != 0 {
 			t.Errorf("%s without growth: %+v", p.Series, none)
 		}
-	}
-}
-
-func TestAGroupOfUnknownsHasNoDate(t *testing.T) {
-	grows := walk(300, 1000, 5, 5, 1, 1)
-	stale := vol("h", "/stale", walk(300, 100, 5, 5, 2, 1), 2000)
-	stale.age = 10 * day
-	for _, tc := range []struct {
-		name   string
-		others []made
-		want   forecast.Reason
-	}{
-		{"a small one is new", []made{vol("h", "/new", []float64{1, 1, 1}, 100)}, ""},
-		{"a large one is new", []made{vol("h", "/new", []float64{1, 1, 1}, 1000)}, forecast.ReasonNewVolume},
-		{"one is silent", []made{stale}, forecast.ReasonStale},
-		{"one is idle", []made{vol("h", "/idle", slices.Repeat([]float64{900}, 200), 1000)}, ""},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			q := planQuery()
-			q.By = "host"
-			o := mustPlan(t, historyOf(append(tc.others, vol("h", "/grows", grows, 3000))...), q)[0].Outcomes[0]
-			if o.Reason != tc.want || (o.P10.IsZero() != (tc.want != "")) || math.IsNaN(o.Buy) != (tc.want != "") {
-				t.Errorf("%+v, want the reason %q", o, tc.want)
-			}
-		})
-	}
-	q := planQuery()
-	q.By = "host"
-	idle := mustPlan(t, historyOf(vol("h", "/a", slices.Repeat([]float64{9}, 200), 100), vol("h", "/b", slices.Repeat([]float64{9}, 200), 100)), q)[0].Outcomes[0]
-	if idle.Reason != forecast.ReasonIdle || idle.Buy != 0 {
-		t.Errorf("two idle volumes: %+v", idle)
 	}
 }
 
@@ -408,82 +301,6 @@ func TestRoundUp(t *testing.T) {
 		if got := roundUp(tc.v, tc.unit); math.Abs(got-tc.want) > 1e-9*tc.want+1e-12 || got <= tc.v {
 			t.Errorf("%v %s is rounded up to %v, want %v", tc.v, tc.unit, got, tc.want)
 		}
-	}
-}
-
-func TestPlansOfAFile(t *testing.T) {
-	var text strings.Builder
-	text.WriteString("series,time,used,capacity\n")
-	for week := range 60 {
-		at := time.Date(2025, 1, 5, 0, 0, 0, 0, time.UTC).AddDate(0, 0, 7*week).Format(time.DateOnly)
-		text.WriteString("weekly," + at + "," + decimalOf(100+2*week) + ",300\nbare," + at + "," + decimalOf(5+week%3) + ",\n")
-	}
-	file, err := csvinput.Read("x.csv", strings.NewReader(text.String()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := PlanQuery{LeadTime: 30 * day, Scenarios: []Scenario{{Name: "more", Adds: []Addition{{Series: "weekly", Amount: 100, At: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}}}}, Curves: true}
-	plans, err := FilePlans(t.Context(), file, q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	weekly, bare := plans[0], plans[1]
-	// 218 at the origin, 2 a week: 300 after 41 weeks.
-	if o := weekly.Outcomes[0]; math.Abs(o.P50.Sub(weekly.Origin).Hours()/24/7-41) > 1 || o.OrderBy != o.P10.Add(-30*day) || o.Buy < 20 || o.Buy > 25 {
-		t.Errorf("%+v", o)
-	}
-	if o := weekly.Outcomes[1]; o.Reason != forecast.ReasonBeyondHorizon || o.Capacity != 400 || len(o.Steps) != 2 {
-		t.Errorf("%+v", o)
-	}
-	if o := bare.Outcomes[0]; o.Reason != forecast.ReasonNoCapacity || !math.IsNaN(o.Buy) || len(bare.Outcomes) != 1 {
-		t.Errorf("%+v", o)
-	}
-	if n := len(weekly.Past); n != 60 || len(weekly.Outcomes[0].Curve) < 50 {
-		t.Errorf("%d points of the past, %d of the future", n, len(weekly.Outcomes[0].Curve))
-	}
-	q.Scenarios[0].Adds[0].Series = "week"
-	var unknown *UnknownVolumeError
-	if _, err := FilePlans(t.Context(), file, q); !errors.As(err, &unknown) || !slices.Equal(unknown.Known, []string{"bare", "weekly"}) {
-		t.Errorf("error %v", err)
-	}
-}
-
-func decimalOf(n int) string {
-	return string(rune('0'+n/100)) + string(rune('0'+n/10%10)) + string(rune('0'+n%10))
-}
-
-func TestAnInterruptEndsAPlanOfAFile(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	file, err := csvinput.Read("x.csv", strings.NewReader("series,time,used,capacity\na,2026-01-01T00:00:00Z,1,2\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := FilePlans(ctx, file, planQuery()); !errors.Is(err, context.Canceled) {
-		t.Errorf("an interrupted plan: %v, want context canceled", err)
-	}
-}
-
-func TestCurvesOfAGroup(t *testing.T) {
-	old, young := vol("h", "/old", walk(300, 1000, 5, 5, 1, 1), 4000), vol("h", "/young", walk(100, 100, 1, 1, 2, 1), 1000)
-	q := planQuery()
-	q.By, q.Curves = "host", true
-	p := mustPlan(t, historyOf(old, young), q)[0]
-	first, last := p.Past[0], p.Past[len(p.Past)-1]
-	if first.Capacity != 4000*planGiB || last.Capacity != 5000*planGiB || math.Abs(last.Used-p.Outcomes[0].Used) > planGiB {
-		t.Errorf("the past is from %+v to %+v", first, last)
-	}
-	curve := p.Outcomes[0].Curve
-	if curve[0].P50 != p.Outcomes[0].Used || curve[0].Time != p.Origin {
-		t.Errorf("the future begins at %+v", curve[0])
-	}
-	for _, c := range curve {
-		if c.P10 > c.P50 || c.P50 > c.P90 {
-			t.Fatalf("%+v", c)
-		}
-	}
-	if end := curve[len(curve)-1]; end.Time.Sub(now) != 365*day || end.P90 <= end.P10 {
-		t.Errorf("the future ends at %+v", end)
 	}
 }
 

@@ -325,13 +325,20 @@ func (t *rows) simulate(m member) (member, error) {
 // fill joins members to rows, and makes each row's plan once all that it needs has come.
 func (t *rows) fill(members iter.Seq2[member, error]) ([]Plan, error) {
 	waiting := map[*row]int{}
+	done, total := 0, 0
 	for _, r := range t.rows {
 		waiting[r] = r.volumes
+		if !r.unshown {
+			total += r.volumes
+		}
 	}
 	var plans []Plan
 	for m, err := range members {
 		if err != nil {
 			return nil, err
+		}
+		if done++; t.query.Progress != nil {
+			t.query.Progress(done, total)
 		}
 		if m.plan != nil {
 			plans = append(plans, *m.plan)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 
@@ -116,6 +115,7 @@ type backtestQuestion struct {
 	cfg   *config.Config
 	level float64
 	noun  string // of what is judged
+	total int    // how many there are; 0: not known
 }
 
 func (q backtestQuestion) file(opt backtest.Options) error {
@@ -132,6 +132,7 @@ func (q backtestQuestion) file(opt backtest.Options) error {
 	if err != nil {
 		return err
 	}
+	q.total = len(file.Series)
 	return q.answer(planner.FilePasts(file, full), opt)
 }
 
@@ -172,7 +173,10 @@ func (q backtestQuestion) answer(pasts iter.Seq2[planner.Past, error], opt backt
 	if err != nil {
 		return err
 	}
-	seen, scored, short, err := q.write(out, backtest.Run(q.ctx.Context, pasts, opt))
+	t := &tally{what: "backtest", noun: plural(q.noun), begun: q.p.now()}
+	t.set(0, q.total)
+	_, gathers := out.(*scoreTable)
+	seen, scored, short, err := q.write(out, counted(q.p, t, !gathers, backtest.Run(q.ctx.Context, pasts, opt)))
 	switch {
 	case err != nil:
 		return err
@@ -184,16 +188,8 @@ func (q backtestQuestion) answer(pasts iter.Seq2[planner.Past, error], opt backt
 	return nil
 }
 
-// write writes scores as they come, with progress on a terminal.
+// write writes scores as they come.
 func (q backtestQuestion) write(out scoreWriter, scores iter.Seq2[backtest.Score, error]) (seen, scored int, short backtest.Score, err error) {
-	var done, origins atomic.Int64
-	begun := q.p.now()
-	stop := q.p.showWhile(func(width int) {
-		if now := q.p.now(); now.Sub(begun) >= shortWork {
-			q.p.showLine(fmt.Sprintf("backtest: %d %s, %d origins", done.Load(), plural(q.noun), origins.Load()), width)
-		}
-	})
-	defer stop()
 	for s, err := range scores {
 		if err != nil {
 			return seen, scored, short, err
@@ -204,13 +200,10 @@ func (q backtestQuestion) write(out scoreWriter, scores iter.Seq2[backtest.Score
 		} else if short.TooShort == nil {
 			short = s
 		}
-		done.Add(1)
-		origins.Add(int64(s.Origins))
 		if err := out.Add(s); err != nil {
 			return seen, scored, short, fmt.Errorf("write the result: %w", err)
 		}
 	}
-	stop()
 	return seen, scored, short, out.Close()
 }
 

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
-	"os"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,7 +13,6 @@ import (
 	"github.com/tidemark/tidemark/config"
 	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner"
-	"github.com/tidemark/tidemark/planner/csvinput"
 	"github.com/tidemark/tidemark/planner/forecast"
 	"github.com/tidemark/tidemark/planner/report"
 )
@@ -145,39 +142,9 @@ func (p *program) forecastFile(ctx *cli.Context, opt forecast.Options) error {
 	if err != nil {
 		return err
 	}
-	return writeAll(out, untilDone(ctx.Context, planner.FileOutlooks(file, opt, like)))
-}
-
-// readCSV reads series from a file or standard input and says its warnings.
-func (p *program) readCSV(ctx context.Context, name string) (*csvinput.File, error) {
-	file, err := readOrInterrupt(ctx, func() (*csvinput.File, error) {
-		if name == "-" {
-			return csvinput.Read(name, p.stdin)
-		}
-		f, err := os.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, usagef("", "there is no file %s", name)
-		}
-		if err != nil {
-			return nil, usagef("", "open the input: %w", err)
-		}
-		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, usagef("", "%s is a directory; name a CSV file", name)
-		}
-		return csvinput.Read(name, f)
-	})
-	var bad *csvinput.Error
-	if errors.As(err, &bad) {
-		return nil, usagef("nothing was forecast or imported; correct that line", "%w", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, warning := range file.Warnings {
-		p.say("warning: %s: %s", name, warning)
-	}
-	return file, nil
+	t := &tally{what: "forecast", noun: "series", begun: p.now()}
+	t.set(0, len(file.Series))
+	return writeAll(out, counted(p, t, ctx.String("format") != "table", untilDone(ctx.Context, planner.FileOutlooks(file, opt, like))))
 }
 
 func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt forecast.Options) error {
@@ -195,11 +162,15 @@ func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt fore
 	}
 	defer history.Close()
 	query := p.query(ctx, cfg, opt)
-	outlooks := planner.Planner{History: history}.Outlooks(ctx.Context, query)
-	if ctx.Bool("write") && cfg.Influx == nil {
-		return p.publishHere(ctx, cfg, outlooks)
-	}
+	t := &tally{what: "forecast", noun: "outlooks", begun: p.now()}
+	outlooks := counted(p, t, ctx.String("format") != "table", planner.Planner{History: history}.Outlooks(ctx.Context, query))
 	if ctx.Bool("write") {
+		if err := p.checkKnown(ctx, history); err != nil {
+			return err
+		}
+		if cfg.Influx == nil {
+			return p.publishHere(ctx, cfg, outlooks)
+		}
 		return p.writeForecasts(ctx, cfg, history, outlooks)
 	}
 	var out writer
@@ -217,6 +188,37 @@ func (p *program) forecastHistory(ctx *cli.Context, cfg *config.Config, opt fore
 		return err
 	}
 	return writeAll(out, outlooks)
+}
+
+// checkKnown refuses a --host and a --volume that the history does not know.
+func (p *program) checkKnown(ctx *cli.Context, history planner.History) error {
+	host, path := ctx.String("host"), ctx.String("volume")
+	if host == "" && path == "" {
+		return nil
+	}
+	known, err := planner.Planner{History: history}.Known(ctx.Context, p.now())
+	if err != nil {
+		return err
+	}
+	var hosts, paths []string
+	for _, id := range known {
+		hosts = append(hosts, id.Host)
+		if host == "" || id.Host == host {
+			paths = append(paths, id.Path)
+		}
+	}
+	slices.Sort(hosts)
+	slices.Sort(paths)
+	hosts, paths = slices.Compact(hosts), slices.Compact(paths)
+	switch {
+	case host != "" && !slices.Contains(hosts, host):
+		return usagef(nearest(host, hosts), "the history knows no host %q", host)
+	case path != "" && !slices.Contains(paths, path) && host != "":
+		return usagef(nearest(path, paths), "the history of host %q knows no volume %q", host, path)
+	case path != "" && !slices.Contains(paths, path):
+		return usagef(nearest(path, paths), "the history knows no volume %q", path)
+	}
+	return nil
 }
 
 // query is the planner's question for the flags and the configuration.

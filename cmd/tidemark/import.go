@@ -53,7 +53,7 @@ func (p *program) importCSV(ctx *cli.Context) error {
 		}
 		n += len(s.Readings)
 	}
-	p.say("imported %d readings of %d volumes into %s", n, len(series), target.Name())
+	p.say("imported %s of %s into %s", counts(int(n), "reading"), counts(len(series), "volume"), target.Name())
 	return nil
 }
 

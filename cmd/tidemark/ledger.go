@@ -63,7 +63,7 @@ func (p *program) publishHere(ctx *cli.Context, cfg *config.Config, outlooks ite
 	if err != nil {
 		return err
 	}
-	p.say("published %d outlooks in %s", kept, l.Path())
+	p.say("published %s in %s", counts(kept, "outlook"), l.Path())
 	if kept < seen {
 		p.say("%d were published today already, and stay as they were", seen-kept)
 	}

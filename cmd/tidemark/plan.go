@@ -96,7 +96,9 @@ func (p *program) planFile(ctx *cli.Context, q planner.PlanQuery, d *report.Plan
 	if err := checkPlan(q, ctx); err != nil {
 		return err
 	}
-	d.Now, d.Source = q.Now, ctx.String("input")
+	d.Now, d.Source = q.Now, inputName(ctx.String("input"))
+	stop := p.planProgress(&q, "series")
+	defer stop()
 	d.Plans, err = planner.FilePlans(ctx.Context, file, q)
 	return err
 }
@@ -126,8 +128,17 @@ func (p *program) planHistory(ctx *cli.Context, cfg *config.Config, q planner.Pl
 	if history.client != nil {
 		d.Source = "bucket " + cfg.Influx.Bucket
 	}
+	stop := p.planProgress(&q, "volumes")
+	defer stop()
 	d.Plans, err = planner.Planner{History: history}.Plans(ctx.Context, q)
 	return err
+}
+
+// planProgress shows how far a plan has come, until the function it returns is called.
+func (p *program) planProgress(q *planner.PlanQuery, noun string) (stop func()) {
+	t := &tally{what: "plan", noun: noun, begun: p.now()}
+	q.Progress = t.set
+	return p.showTally(t)
 }
 
 // planQuery reads the flags that both kinds of input share.

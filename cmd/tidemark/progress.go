@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -97,6 +99,54 @@ func (p *program) showWhile(show func(width int)) (stop func()) {
 		}
 	})
 	return sync.OnceFunc(func() { close(done); shows.Wait() })
+}
+
+// tally counts what is done of many like things.
+type tally struct {
+	what, noun  string // such as "plan" and "volumes"
+	begun       time.Time
+	done, total atomic.Int64 // total is 0 while it is not known
+}
+
+func (t *tally) set(done, total int) {
+	t.done.Store(int64(done))
+	t.total.Store(int64(total))
+}
+
+// line is such as "plan: 120 of 5000 series, 1m10s left".
+func (t *tally) line(now time.Time) string {
+	done, total := t.done.Load(), t.total.Load()
+	text := fmt.Sprintf("%s: %s %s", t.what, of(fmt.Sprint(done), fmt.Sprint(total), total), t.noun)
+	if done > 0 && total > done {
+		left := time.Duration(float64(now.Sub(t.begun)) / float64(done) * float64(total-done))
+		text += fmt.Sprintf(", %s left", left.Round(time.Second))
+	}
+	return text
+}
+
+// showTally shows how far work on many things has come, until the function it returns is called.
+func (p *program) showTally(t *tally) (stop func()) {
+	return p.showWhile(func(width int) {
+		if now := p.now(); now.Sub(t.begun) >= shortWork {
+			p.showLine(t.line(now), width)
+		}
+	})
+}
+
+// counted counts what a sequence yields, and shows the count until it ends. Where results come to the terminal meanwhile (streams) they show
+// themselves how far it is.
+func counted[T any](p *program, t *tally, streams bool, all iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		if !streams || !p.onTerminal() {
+			defer p.showTally(t)()
+		}
+		for v, err := range all {
+			if !yield(v, err) || err != nil {
+				return
+			}
+			t.done.Add(1)
+		}
+	}
 }
 
 func (p *program) showSnapshot(s tiering.Snapshot, width int) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Waiting for standard input, the program once took the first interrupt for nothing.
@@ -15,7 +16,7 @@ func TestInterruptEndsAReadThatNoContextReaches(t *testing.T) {
 	defer terminal.Close()
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	p := &program{stdin: stdin}
+	p := &program{stdin: stdin, now: time.Now}
 	if _, err := p.readCSV(ctx, "-"); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want the interrupt", err)
 	}

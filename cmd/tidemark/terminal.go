@@ -23,6 +23,14 @@ func (p *program) say(format string, args ...any) {
 	fmt.Fprintf(p.stderr, "tidemark: "+format+"\n", args...)
 }
 
+// counts is a number of things: "1 volume", "2 volumes".
+func counts(n int, noun string) string {
+	if n != 1 {
+		noun = plural(noun)
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
 // readOrInterrupt gives a read up when ctx ends: no context reaches a read of a terminal, or the opening of a FIFO, and an
 // interrupt would do nothing. What was begun ends with the process.
 func readOrInterrupt[T any](ctx context.Context, read func() (T, error)) (T, error) {

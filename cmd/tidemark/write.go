@@ -43,7 +43,7 @@ func (p *program) writeForecasts(ctx *cli.Context, cfg *config.Config, history s
 	if err := batch.flush(); err != nil {
 		return err
 	}
-	p.say("wrote %d outlooks, %d points, to bucket %s", volumes, batch.written, cfg.Influx.ForecastBucket)
+	p.say("wrote %s, %s, to bucket %s", counts(volumes, "outlook"), counts(batch.written, "point"), cfg.Influx.ForecastBucket)
 	return nil
 }
 

@@ -293,3 +293,19 @@ func TestErrors(t *testing.T) {
 		})
 	}
 }
+
+// Where use stands above the capacity, that is no limit: the forecast is judged as if there were none, and its alarms are over.
+func TestUseAboveTheCapacity(t *testing.T) {
+	noisy := jumpy(200)
+	got := run(t, Options{}, pastOf("s", daily(0, 1, noisy...)), pastOf("s", daily(0, nan, noisy...)))
+	over, free := got[0], got[1]
+	if diff := cmp.Diff(free.Horizons, over.Horizons, cmpopts.EquateNaNs()); diff != "" {
+		t.Errorf("a capacity that is no limit makes another error:\n%s", diff)
+	}
+	if over.Horizons[0].Origins != 17 || over.Full.Already != 17 || over.Quarter.Already != 17 || over.Full.Judged != 0 {
+		t.Errorf("%+v, want alarms that are over at all origins", over)
+	}
+	if crossing := run(t, Options{}, pastOf("line", daily(0, 150, straight(200)...)))[0]; crossing.Full.Already == 0 || crossing.Full.Already == crossing.Origins {
+		t.Errorf("%+v, want origins below and above", crossing.Full)
+	}
+}

@@ -2,6 +2,7 @@ package backtest
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tidemark/tidemark/planner"
@@ -81,7 +82,24 @@ func (o Options) say(p planner.Past, at int) (said, error) {
 		}
 		s.quarter = q.TimeToFull.Probability30
 	}
+	if f.Used > f.Capacity {
+		free, err := forecast.Compute(unlimited(in), opt)
+		if err != nil {
+			return said{}, err
+		}
+		s.forecast.Points = free.Points
+	}
 	return s, nil
+}
+
+// unlimited is a past without its capacities. A forecast's points are kept below the capacity; where use stands above it (a CSV's may: a quota
+// that is overdrawn, another unit) that is no limit, and points that fall to it at once would be judged in place of the forecast.
+func unlimited(in forecast.Input) forecast.Input {
+	in.Observations = slices.Clone(in.Observations)
+	for i := range in.Observations {
+		in.Observations[i].Capacity = math.NaN()
+	}
+	return in
 }
 
 // said is a forecast with its levels: what counts as full, and a quarter of the free space beyond what is used; NaN where the

@@ -59,6 +59,9 @@ func PlanTable(w io.Writer, d Plan, width int) error {
 		}
 		for i, o := range p.Outcomes {
 			name := planName(p)
+			if len(p.Full) > 0 {
+				name += fmt.Sprintf(" (%d full)", len(p.Full))
+			}
 			if i > 0 {
 				name = "  " + table.Printable(strings.TrimPrefix(o.Scenario, p.Series+"=")) // its name stands above
 			}
@@ -134,6 +137,9 @@ func (d Plan) remarks() []string {
 		if p.Tag != "" && p.CountedElsewhere+p.Unknown > 0 {
 			all = append(all, planName(p)+": "+summed(p))
 		}
+		if len(p.Full) > 0 {
+			all = append(all, planName(p)+": "+fullNow(p))
+		}
 	}
 	for _, m := range d.Moves {
 		all = append(all, moveText(m))
@@ -151,6 +157,22 @@ func summed(p planner.Plan) string {
 		parts = append(parts, fmt.Sprintf("%d left out, whose use or capacity is not known", p.Unknown))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// mostFull is how many full volumes of a group are named.
+const mostFull = 5
+
+// fullNow names the volumes of a group that are full, which its sum does not show.
+func fullNow(p planner.Plan) string {
+	names := make([]string, min(len(p.Full), mostFull))
+	for i := range names {
+		names[i] = table.Printable(p.Full[i])
+	}
+	text := "full now: " + strings.Join(names, ", ")
+	if more := len(p.Full) - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func plural(n int, what string) string {

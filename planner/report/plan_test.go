@@ -75,7 +75,7 @@ func planDocument() Plan {
 			bytesOf(planner.Plan{Series: "db1:/idle", Volume: volume.ID{Host: "db1", Path: "/idle"}, Volumes: 1, Outcomes: []planner.Outcome{idle}}),
 			bytesOf(planner.Plan{Series: "db1:/log", Volume: volume.ID{Host: "db1", Path: "/log"}, Volumes: 1, Outcomes: []planner.Outcome{sawtooth}}),
 			bytesOf(planner.Plan{Series: "db1:/x", Volume: volume.ID{Host: "db1", Path: "/x"}, Unknown: 1, Outcomes: []planner.Outcome{unread}}),
-			bytesOf(planner.Plan{Series: "dc1", Tag: "site", Volumes: 3, CountedElsewhere: 2, Outcomes: []planner.Outcome{later}}),
+			bytesOf(planner.Plan{Series: "dc1", Tag: "site", Volumes: 3, CountedElsewhere: 2, Full: []string{"db1:/srv/full"}, Outcomes: []planner.Outcome{later}}),
 			bytesOf(planner.Plan{Series: hostile, Volume: volume.ID{Host: "h", Path: hostile}, Volumes: 1, Outcomes: []planner.Outcome{outcome(planner.AsItIs, 800, 1000, 2, 60, 75, 95, 640)}}),
 		},
 	}
@@ -157,7 +157,7 @@ func TestPlanHTML(t *testing.T) {
 		"order date":        `<td>2026-03-25</td><td class="n">640 GiB</td><td>2026-05-24</td><td>2026-05-09 to 2026-06-13</td><td class="n">100%</td><td class="n">1000 GiB</td><td class="n">80%</td><td class="n">61 GiB</td>`,
 		"overdue":           `<td class="overdue">now</td>`,
 		"reason":            `<td>sawtooth</td>`,
-		"group":             `>site dc1</a></div></th>`,
+		"group":             `>site dc1</a></div><div class="long overdue">full now: db1:/srv/full</div></th>`,
 		"what is summed":    `3 volumes, 2 more showing space that is counted already`,
 		"owner":             `Owner: video &amp; co`,
 		"source":            `from bucket &lt;b&gt;`,

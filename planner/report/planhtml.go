@@ -1,10 +1,13 @@
 package report
 
 import (
+	"cmp"
 	_ "embed"
+	"fmt"
 	"html/template"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tidemark/tidemark/internal/table"
@@ -14,7 +17,11 @@ import (
 //go:embed plan.html.tmpl
 var planTemplate string
 
-// PlanHTML writes one file that needs nothing else: a summary, then for each volume or group a plot of its past and its futures.
+// mostPlots is how many rows of a page have a plot: each is some kilobytes, and a browser must draw them all.
+const mostPlots = 100
+
+// PlanHTML writes one file that needs nothing else: a summary, then for each volume or group a plot of its past and its futures. Of
+// more than a hundred those that need an order come first, the soonest on top, and only the first hundred have a plot.
 func PlanHTML(w io.Writer, d Plan) error {
 	t, err := template.New("plan").Parse(planTemplate)
 	if err != nil {
@@ -26,11 +33,20 @@ func PlanHTML(w io.Writer, d Plan) error {
 	for _, m := range d.Moves {
 		page.Policies = append(page.Policies, moveText(m))
 	}
+	plans := d.Plans
+	if len(plans) > mostPlots {
+		plans = slices.Clone(plans)
+		slices.SortStableFunc(plans, byNeed)
+		page.Plotted = fmt.Sprintf("Of %d, those that need an order stand first; the first %d have a plot below.", len(plans), mostPlots)
+	}
 	reasons := map[string]bool{}
-	for i, p := range d.Plans {
+	for i, p := range plans {
 		r := rowHTML{ID: "v" + decimal(float64(i+1)), Name: planName(p), Owner: table.Printable(p.Owner)}
 		if p.Tag != "" {
 			r.Summed = summed(p)
+			if len(p.Full) > 0 {
+				r.Full = fullNow(p)
+			}
 		}
 		for _, o := range p.Outcomes {
 			r.Outcomes = append(r.Outcomes, toOutcomeHTML(p, o, d.Now))
@@ -38,7 +54,7 @@ func PlanHTML(w io.Writer, d Plan) error {
 				reasons[string(o.Reason)] = true
 			}
 		}
-		if len(p.Outcomes) > 0 && len(p.Outcomes[0].Curve) > 0 {
+		if i < mostPlots && len(p.Outcomes) > 0 && len(p.Outcomes[0].Curve) > 0 {
 			plot := newPlot(p, d)
 			r.Plot = &plot
 		}
@@ -50,17 +66,44 @@ func PlanHTML(w io.Writer, d Plan) error {
 	return t.Execute(w, page)
 }
 
+// byNeed orders plans by the soonest order of any scenario, then by the largest chance to be full.
+func byNeed(a, b planner.Plan) int {
+	need := func(p planner.Plan) (order time.Time, chance float64) {
+		for _, o := range p.Outcomes {
+			if !o.OrderBy.IsZero() && (order.IsZero() || o.OrderBy.Before(order)) {
+				order = o.OrderBy
+			}
+			if o.Probability > chance { // never for NaN
+				chance = o.Probability
+			}
+		}
+		return order, chance
+	}
+	orderA, chanceA := need(a)
+	orderB, chanceB := need(b)
+	switch {
+	case orderA.IsZero() && orderB.IsZero():
+		return cmp.Compare(chanceB, chanceA)
+	case orderA.IsZero():
+		return 1
+	case orderB.IsZero():
+		return -1
+	}
+	return cmp.Or(orderA.Compare(orderB), cmp.Compare(chanceB, chanceA))
+}
+
 type pageHTML struct {
 	Made, Source, LeadTime, Horizon string
+	Plotted                         string // which rows have a plot; empty: all
 	Rows                            []rowHTML
 	Policies                        []string
 	Reasons                         [][2]string
 }
 
 type rowHTML struct {
-	ID, Name, Owner, Summed string
-	Outcomes                []outcomeHTML
-	Plot                    *plot
+	ID, Name, Owner, Summed, Full string
+	Outcomes                      []outcomeHTML
+	Plot                          *plot
 }
 
 type outcomeHTML struct {

@@ -29,6 +29,7 @@ type planJSON struct {
 	Volumes          int           `json:"volumes"`
 	CountedElsewhere int           `json:"counted_elsewhere"`
 	Unknown          int           `json:"unknown"`
+	FullVolumes      []string      `json:"full_volumes,omitempty"`
 	Unit             string        `json:"unit"`
 	Origin           when          `json:"origin"`
 	FullLevel        number        `json:"full_level"`
@@ -76,7 +77,7 @@ type eligibleJSON struct {
 func toPlanJSON(p planner.Plan) planJSON {
 	j := planJSON{
 		Series: p.Series, Host: p.Volume.Host, Path: p.Volume.Path, PathB64: pathB64(p.Volume.Path), Tag: p.Tag, Owner: p.Owner, Volumes: p.Volumes,
-		CountedElsewhere: p.CountedElsewhere, Unknown: p.Unknown, Unit: p.Unit, Origin: when(p.Origin), FullLevel: number(p.FullLevel),
+		CountedElsewhere: p.CountedElsewhere, Unknown: p.Unknown, FullVolumes: p.Full, Unit: p.Unit, Origin: when(p.Origin), FullLevel: number(p.FullLevel),
 		Scenarios: make([]outcomeJSON, len(p.Outcomes)),
 	}
 	for i, o := range p.Outcomes {
@@ -128,7 +129,7 @@ func PlanJSON(w io.Writer, d Plan) error {
 func PlanCSV(w io.Writer, d Plan) error {
 	c := csv.NewWriter(w)
 	header := []string{
-		"series", "tag", "scenario", "unit", "used", "capacity", "growth_per_month", "p10", "p50", "p90", "probability", "order_by", "overdue", "buy", "reason",
+		"series", "tag", "scenario", "unit", "used", "capacity", "growth_per_month", "p10", "p50", "p90", "probability", "order_by", "overdue", "buy", "reason", "full_volumes",
 	}
 	if err := c.Write(header); err != nil {
 		return err
@@ -137,7 +138,7 @@ func PlanCSV(w io.Writer, d Plan) error {
 		for _, o := range p.Outcomes {
 			err := c.Write([]string{
 				noFormula(p.Series), p.Tag, noFormula(o.Scenario), p.Unit, decimal(o.Used), decimal(o.Capacity), decimal(o.GrowthPerDay * perMonth),
-				rfc3339(o.P10), rfc3339(o.P50), rfc3339(o.P90), decimal(o.Probability), rfc3339(o.OrderBy), strconv.FormatBool(o.Overdue), decimal(o.Buy), string(o.Reason),
+				rfc3339(o.P10), rfc3339(o.P50), rfc3339(o.P90), decimal(o.Probability), rfc3339(o.OrderBy), strconv.FormatBool(o.Overdue), decimal(o.Buy), string(o.Reason), fullCount(p),
 			})
 			if err != nil {
 				return err
@@ -146,6 +147,14 @@ func PlanCSV(w io.Writer, d Plan) error {
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// fullCount is how many of a group's volumes are full; empty for a volume.
+func fullCount(p planner.Plan) string {
+	if p.Tag == "" {
+		return ""
+	}
+	return strconv.Itoa(len(p.Full))
 }
 
 // noFormula keeps a spreadsheet, which is where an order is made, from taking a name for a formula: it gets the apostrophe that

@@ -397,25 +397,19 @@ func (s scale) xTicks() []tick {
 	return all
 }
 
-// yTicks are round numbers in one unit.
+// yTicks are round numbers in one unit: of bytes, in the largest prefix that the top has one of.
 func (s scale) yTicks(unit string) []tick {
 	base, name := 1., ""
 	if unit == planner.Bytes {
 		for _, prefix := range []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"} {
 			name = prefix
-			if s.top < base*1024*1.5 {
+			if s.top < base*1024 {
 				break
 			}
 			base *= 1024
 		}
 	}
-	step := math.Pow(10, math.Floor(math.Log10(s.top/base)))
-	for _, f := range []float64{.1, .2, .5, 1, 2, 5} {
-		if s.top/base/(step*f) <= 6 {
-			step *= f
-			break
-		}
-	}
+	step := niceStep(s.top/base, unit == planner.Bytes)
 	var all []tick
 	for k := 0; float64(k)*step*base <= s.top; k++ {
 		v := float64(k) * step
@@ -426,6 +420,20 @@ func (s scale) yTicks(unit string) []tick {
 		all = append(all, tick{s.y(v * base), text})
 	}
 	return all
+}
+
+// niceStep divides top into at most six parts of a round size. Of bytes, hundreds go by 128: eight of these are the next prefix.
+func niceStep(top float64, binary bool) float64 {
+	if binary && top >= 320 && top < 1024 {
+		return 128 * math.Ceil(top/128/6)
+	}
+	step := math.Pow(10, math.Floor(math.Log10(top)))
+	for _, f := range []float64{.1, .2, .5, 1} {
+		if top/(step*f) <= 6 {
+			return step * f
+		}
+	}
+	return 2 * step
 }
 
 // describe says in words what the plot shows.

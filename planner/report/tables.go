@@ -133,6 +133,13 @@ func relativeError(b forecast.Backtest) string {
 	return fmt.Sprintf("%.2f", b.RelativeMAE)
 }
 
+func shows(n int) string {
+	if n == 1 {
+		return "1 volume shows"
+	}
+	return fmt.Sprintf("%d volumes show", n)
+}
+
 // Group writes a heading with the group's sum and the table of its volumes.
 func Group(w io.Writer, tag string, g planner.Group, width int, now time.Time) error {
 	value := g.Value
@@ -148,7 +155,7 @@ func Group(w io.Writer, tag string, g planner.Group, width int, now time.Time) e
 	case 1:
 		heading += " (1 volume shows space that is counted already)"
 	default:
-		heading += fmt.Sprintf(" (%d volumes show space that is counted already)", g.CountedElsewhere)
+		heading += fmt.Sprintf(" (%s space that is counted already)", shows(g.CountedElsewhere))
 	}
 	if err := table.Paragraph(w, heading, width); err != nil {
 		return err
