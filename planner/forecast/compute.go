@@ -25,7 +25,7 @@ func (o Options) withDefaults(step time.Duration) Options {
 
 // Compute forecasts one series. Its only error is a series without any use. Every number of the result is finite but
 // those whose documentation says NaN. It never panics, and takes any input thus: a use that is NaN, infinite, negative or
-// above 1e100 is a gap; such a capacity, or one of zero, is unknown; use above the capacity stands and is full; observations
+// above 1e100 is a gap; such a capacity, or one of zero, is unknown; use above the capacity stands, is full, and leaves the points without a limit; observations
 // out of order are sorted, and of several at one time the last counts; a gap may be as long as times reach, and a series
 // that is longer than about a million steps counts from there on.
 func Compute(in Input, opt Options) (Forecast, error) {
@@ -63,10 +63,13 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 		origin = *in.Newest
 	}
 	capacity := lastCapacity(in)
+	full := capacity*opt.FullLevel + released
+	quiet := quietSteps(g, origin.Used, freeOf(origin.Used, full))
+	asleep := quiet > 0 && quiet > g.longestPause(len(g.filled)-quiet, idleShare*freeOf(origin.Used, full))
 	fit := g.newest(longestFit)
-	e := newEnsemble(fit, opt.Steps)
+	e := newEnsemble(fit, opt.Steps, asleep)
 	course := e.forecast(fit.filled, opt.Steps)
-	o := outlookOf(g, e, origin.Time, opt)
+	o := outlookOf(g, e, origin.Time, opt, asleep)
 	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
 	f := Forecast{
 		Origin: origin.Time, Step: g.step, Used: origin.Used - released, Capacity: capacity,
@@ -88,7 +91,7 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 		v := course[k] - released
 		f.Points[k] = Point{Time: at, Forecast: within(v, capacity), Lower: within(v-below[k], capacity), Upper: within(v+above[k], capacity)}
 	}
-	b := basisOf(g, o, origin, capacity*opt.FullLevel+released, opt)
+	b := basisOf(g, o, origin, full, quiet, opt)
 	f.TimeToFull = b.timeToFull(origin)
 	if t, ok := Runaway(in.Recent, days, capacity*opt.FullLevel); ok && f.TimeToFull.Reason != ReasonFull && current(in.Recent, opt.Now) {
 		t.Probability7 = max(t.Probability7, f.TimeToFull.Probability7)
@@ -169,7 +172,7 @@ type outlook struct {
 	ahead  int // units from the grid's last point to the origin
 }
 
-func outlookOf(g grid, e ensemble, origin time.Time, opt Options) outlook {
+func outlookOf(g grid, e ensemble, origin time.Time, opt Options, asleep bool) outlook {
 	o := outlook{past: pastOf(g), units: g}
 	o.units = g.thinned(o.past.steps).newest(longestFit)
 	unit := o.past.unit
@@ -177,7 +180,7 @@ func outlookOf(g grid, e ensemble, origin time.Time, opt Options) outlook {
 	o.n = int((reach-1)/unit) + 1
 	o.ahead = int(min(max(0, origin.Sub(g.last)), staleAfter) / unit) // after a longer silence there is no date
 	if weighed := max(1, int(growthSpan/unit)); o.past.steps > 1 || opt.Steps < weighed {
-		e = newEnsemble(o.units, weighed)
+		e = newEnsemble(o.units, weighed, asleep)
 	}
 	o.course = e.forecast(o.units.filled, max(o.n+o.ahead, int(growthSpan/unit)+1, 2))
 	return o
@@ -204,21 +207,24 @@ func (o outlook) drift() []float64 {
 	return drift
 }
 
+// freeOf is what is free below the full level; where that is not known, or nothing is, what is idle goes by the use.
+func freeOf(used, full float64) float64 {
+	if used < full { // false for NaN
+		return full - used
+	}
+	return used
+}
+
 // basisOf is what paths are drawn from. full is NaN where the capacity is not known.
-func basisOf(g grid, o outlook, origin Observation, full float64, opt Options) basis {
+func basisOf(g grid, o outlook, origin Observation, full float64, quiet int, opt Options) basis {
 	b := basis{used: origin.Used, full: math.Inf(1), seed: opt.Seed}
-	free := origin.Used // where it is not known, or nothing is, what is idle goes by the use
 	if !math.IsNaN(full) {
 		b.full = full
-		if origin.Used < b.full {
-			free = b.full - origin.Used
-		}
 	}
-	quiet := quietSteps(g, origin.Used, free)
 	window := g.window(sawtoothWindow, sawtoothPoints)
 	back := falling(append(slices.Clone(window.filled), origin.Used)) // which may have left its teeth today
 	if back.falls {
-		b.futures = recurring(pastOf(window), back.rise*float64(o.past.steps), o.n)
+		b.futures = recurring(pastOf(window), back.rise*float64(o.past.steps), o.n, origin.Used)
 	} else {
 		b.futures = wander(o.past, o.drift(), origin.Used, float64(quiet/o.past.steps))
 	}

@@ -294,3 +294,36 @@ func FuzzCompute(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatSleepsLongerThanEverStaysAsItIs(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	stopped, monthly, slow := make([]float64, 300), make([]float64, 300), make([]float64, 300)
+	level := 1000.
+	for i := range stopped {
+		if i < 270 {
+			level += 5 + r.NormFloat64()
+		}
+		stopped[i] = level
+		monthly[i] = 1000 + 150*float64((i+1)/30) // 29 days since the last
+		slow[i] = 1000 + 1e-6*float64(i)
+	}
+	for _, tc := range []struct {
+		name string
+		y    []float64
+		flat bool
+	}{{"growth that stopped", stopped, true}, {"growth once a month", monthly[:299], false}, {"hardly any", slow, true}} {
+		t.Run(tc.name, func(t *testing.T) {
+			f, err := Compute(Input{Observations: every(day, tc.y...)}, Options{Steps: 60})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := tc.y[len(tc.y)-1]
+			if flat := f.Reason == ReasonIdle && f.Points[59].Forecast == last && f.GrowthPerDay == 0; flat != tc.flat {
+				t.Errorf("%s (%s): %v in 60 days from %v, %v a day", f.Method, f.Reason, f.Points[59].Forecast, last, f.GrowthPerDay)
+			}
+			if tc.flat && f.Backtest.Origins > 0 && f.Backtest.RelativeMAE != 1 {
+				t.Errorf("its error is %v of that of no change", f.Backtest.RelativeMAE)
+			}
+		})
+	}
+}

@@ -18,7 +18,8 @@ const (
 	// of exponential ones .2.
 	jumpyShare   = .4
 	mistrust     = .05 // by so much the errors must fall before a jumpy series' combination is not followed at all
-	memoryOrigin = .9  // how much less an origin counts in the weights than the next one
+	rounding     = 1e-9
+	memoryOrigin = .9 // how much less an origin counts in the weights than the next one
 )
 
 // ensemble is the combination that was chosen, with its errors.
@@ -40,8 +41,8 @@ type ensemble struct {
 	noChange float64     // that of the last value, over the same
 }
 
-// newEnsemble weighs the models on the grid.
-func newEnsemble(g grid, steps int) ensemble {
+// newEnsemble weighs the models on the grid. What is asleep has one: that it stays so.
+func newEnsemble(g grid, steps int, asleep bool) ensemble {
 	y := g.filled
 	e := ensemble{scale: meanAbsoluteDifference(g.observed), reason: ReasonWeighed, method: "ensemble"}
 	e.periods = g.periods()
@@ -59,11 +60,18 @@ func newEnsemble(g grid, steps int) ensemble {
 		}
 		return e
 	}
+	if asleep {
+		e.models = []model{{"last_value", 1, plain(lastValue)}}
+		e.weights, e.method, e.reason = []float64{1}, "last_value", ReasonIdle
+	}
 	e.horizon = min(steps, longestFold, max(1, len(y)/4))
 	e.spacing = max(1, e.horizon/2)
 	e.origins = min(mostOrigins, 1+(len(y)-e.horizon-leastFit)/e.spacing)
 	if len(y)-e.horizon < leastFit || e.origins < leastOrigins {
-		e.origins, e.method, e.reason = 0, "median", ReasonFewOrigins
+		e.origins = 0
+		if !asleep {
+			e.method, e.reason = "median", ReasonFewOrigins
+		}
 		return e
 	}
 	e.weigh(g)
@@ -85,6 +93,11 @@ func (e *ensemble) weigh(g grid) {
 			sums[i] += shares[o][i]
 		}
 	}
+	newest := e.newestErrors(g)
+	for i, share := range newest {
+		shares[0][i] += share // what it is judged by is known to these too
+		sums[i] += share
+	}
 	trials := make([]trial, e.origins)
 	others := make([]float64, len(e.models))
 	for o := range forecasts {
@@ -97,6 +110,20 @@ func (e *ensemble) weigh(g grid) {
 	}
 	e.weights = weightsOf(sums)
 	e.judge(trials, jumpy(g.observed))
+}
+
+// newestErrors are the models' relative errors from origins a quarter, a half and three quarters of the horizon ago, as far as the past
+// goes: without them nothing that came within the last horizon would speak for a model that starts from it.
+func (e *ensemble) newestErrors(g grid) []float64 {
+	sums := make([]float64, len(e.models))
+	step := (e.horizon + 3) / 4
+	for ahead := step; ahead < e.horizon; ahead += step {
+		end := len(g.filled) - ahead
+		for i, share := range relativeErrors(e.forecasts(g.until(end), ahead), g.observed[end:]) {
+			sums[i] += share
+		}
+	}
+	return sums
 }
 
 // judge keeps the errors of the combination, followed as far as the trials say where jumps rule. At each the others alone say so.
@@ -131,14 +158,15 @@ func (e *ensemble) judge(trials []trial, jumpy bool) {
 }
 
 // relativeErrors are the models' absolute errors at one origin over their mean: an origin before a jump, which no model
-// foresees, says nothing about them and must not drown the others.
+// foresees, says nothing about them and must not drown the others. A billionth of the level is nought: what is only rounding is no
+// reason to prefer a model.
 func relativeErrors(forecasts [][]float64, observed []float64) []float64 {
 	own := make([]float64, len(forecasts))
 	mean := 0.
 	for i, f := range forecasts {
 		for k, v := range f {
 			if seen := observed[k]; !math.IsNaN(seen) {
-				own[i] += math.Abs(seen - v)
+				own[i] += math.Abs(seen-v) + rounding*math.Abs(seen)
 			}
 		}
 		mean += own[i] / float64(len(forecasts))

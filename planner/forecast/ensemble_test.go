@@ -50,10 +50,15 @@ func TestModelsSeeThePastOfTheirOriginAlone(t *testing.T) {
 	e := ensemble{models: []model{spy(&seen), {"drift", 3, plain(robustDrift)}}, horizon: 10, spacing: 5, origins: 4, scale: 1}
 	e.weigh(newGrid(Input{}, every(day, y...)))
 	y[88], y[89] = y[87], y[87]
-	if len(seen) != 4 {
-		t.Fatalf("%d origins, want 4", len(seen))
+	if len(seen) != 7 {
+		t.Fatalf("%d origins, want 4 and 3", len(seen))
 	}
-	for o, past := range seen {
+	for i, want := range []int{97, 94, 91} { // as far as the past goes
+		if got := len(seen[4+i]); got != want {
+			t.Errorf("newest origin %d saw %d points, want %d", i, got, want)
+		}
+	}
+	for o, past := range seen[:4] {
 		if want := y[:90-5*o]; !slices.Equal(past, want) {
 			t.Errorf("origin %d saw %d points, want the first %d", o, len(past), len(want))
 		}
@@ -71,7 +76,11 @@ func TestErrorsOfAnOriginAreWeighedByTheOthers(t *testing.T) {
 	e.weigh(newGrid(Input{}, every(day, y...)))
 	sameValues(t, e.errors[0], []float64{8 - 5, 5 - 8})
 	older := math.Pow(memoryOrigin, sharpness) // the older origin counts less
-	sameValues(t, e.weights, []float64{1 / (1 + older), older / (1 + older)})
+	for i, want := range []float64{1 / (1 + older), older / (1 + older)} {
+		if !near(e.weights[i], want, 1e-6) {
+			t.Errorf("weight %d is %v, want %v", i, e.weights[i], want)
+		}
+	}
 	if !near(e.absolute, 3, 1e-12) || !near(e.bias(), 0, 1e-12) {
 		t.Errorf("mean absolute error %v and bias %v, want 3 and 0", e.absolute, e.bias())
 	}
@@ -115,7 +124,7 @@ func TestMethodFollowsTheLengthOfThePast(t *testing.T) {
 		{"a constant", rising(7, 0, 50), "last_value", ReasonConstant},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			e := newEnsemble(newGrid(Input{}, every(day, tc.y...)), 7)
+			e := newEnsemble(newGrid(Input{}, every(day, tc.y...)), 7, false)
 			if e.method != tc.method || e.reason != tc.reason {
 				t.Errorf("%s because %s, want %s because %s", e.method, e.reason, tc.method, tc.reason)
 			}
@@ -134,7 +143,7 @@ func TestMethodFollowsTheLengthOfThePast(t *testing.T) {
 }
 
 func TestWeightGoesToTheModelOfTheSeries(t *testing.T) {
-	e := newEnsemble(newGrid(Input{}, every(day, rising(0, 5, 100)...)), 14)
+	e := newEnsemble(newGrid(Input{}, every(day, rising(0, 5, 100)...)), 14, false)
 	for _, w := range e.shares() {
 		if trend := w.Model == "drift" || strings.HasPrefix(w.Model, "theil_sen") || w.Model == "holt" || w.Model == "bend"; !trend && w.Share > .01 {
 			t.Errorf("%s has %v of a straight line", w.Model, w.Share)
@@ -144,7 +153,7 @@ func TestWeightGoesToTheModelOfTheSeries(t *testing.T) {
 	for i := range 140 {
 		saw = append(saw, float64(100*(i%7)))
 	}
-	e = newEnsemble(newGrid(Input{}, every(day, saw...)), 14)
+	e = newEnsemble(newGrid(Input{}, every(day, saw...)), 14, false)
 	if best := e.shares()[0]; !strings.Contains(best.Model, "season") && !strings.Contains(best.Model, "cycle") {
 		t.Errorf("%v leads for a sawtooth of a week, want a seasonal model", best)
 	}
@@ -187,5 +196,36 @@ func TestJumpy(t *testing.T) {
 	jumps[100] = math.NaN()
 	if jumpy(walk) || !jumpy(jumps) || jumpy([]float64{5}) || jumpy(rising(3, 0, 50)) {
 		t.Errorf("walk %v, jumps %v, one point %v, a constant %v", jumpy(walk), jumpy(jumps), jumpy([]float64{5}), jumpy(rising(3, 0, 50)))
+	}
+}
+
+// Minutes after boot in thousandths: two models of a straight line are equally right, but for rounding.
+func TestRoundingIsNoReasonToPreferAModel(t *testing.T) {
+	y := rising(0, .06, 100)
+	for i := range y {
+		y[i] *= 1e-3
+	}
+	e := newEnsemble(newGrid(Input{}, every(day, y...)), 7, false)
+	share := map[string]float64{}
+	for _, w := range e.shares() {
+		share[w.Model] = w.Share
+	}
+	if drift, sen := share["drift"], share["theil_sen"]; drift == 0 || !near(drift, sen, 1e-3) {
+		t.Errorf("drift has %v and theil_sen %v of a straight line", drift, sen)
+	}
+}
+
+// The growth began within the newest horizon: origins that lie a whole one back have seen nothing of it.
+func TestWhatCameLastWeighs(t *testing.T) {
+	y := append(rising(1000, 0, 150), rising(1000, 10, 40)...)
+	r := rand.New(rand.NewPCG(8, 8))
+	for i := range y {
+		y[i] += r.NormFloat64()
+	}
+	g := newGrid(Input{}, every(day, y...))
+	e := newEnsemble(g, 48, false)
+	f := e.forecast(g.filled, 48)
+	if rise := f[47] - y[len(y)-1]; rise < 150 {
+		t.Errorf("after forty days of 10 a day it expects %v in 48, want 150 at least", rise)
 	}
 }

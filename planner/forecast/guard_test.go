@@ -192,9 +192,9 @@ func guard() map[volumetest.Kind]limits {
 		volumetest.Copies:       {[3]float64{1, .78, .42}, [2]float64{.35, .65}, [2]float64{.65, .95}, 1.1, "", 1},
 		volumetest.Migration:    {[3]float64{.54, .48, .47}, [2]float64{.35, 1}, [2]float64{.65, 1}, .6, "", .8}, // the fall is drawn again
 		volumetest.Resize:       {[3]float64{.28, .17, .12}, [2]float64{.35, .75}, [2]float64{.6, .95}, .35, "", 1},
-		volumetest.Load:         {[3]float64{.15, .15, .2}, [2]float64{.35, .85}, [2]float64{.4, .95}, .3, "", .9},
+		volumetest.Load:         {[3]float64{.15, .15, .2}, [2]float64{.35, .85}, [2]float64{.4, .95}, .35, "", .9},
 		volumetest.Shrinking:    {[3]float64{.3, .18, .14}, [2]float64{}, [2]float64{}, 0, forecast.ReasonShrinking, .9},
-		volumetest.Idle:         {[3]float64{.9, .9, .85}, [2]float64{}, [2]float64{}, 0, forecast.ReasonIdle, 1},
+		volumetest.Idle:         {[3]float64{1, 1, 1}, [2]float64{}, [2]float64{}, 0, forecast.ReasonIdle, 1},
 		volumetest.Gaps:         {[3]float64{.27, .16, .11}, [2]float64{.35, .68}, [2]float64{.65, .95}, .3, "", 1},
 		volumetest.Short:        {[3]float64{1, 1, 1}, [2]float64{}, [2]float64{}, 0, forecast.ReasonNewVolume, 1},
 		volumetest.Jumpy:        {[3]float64{1.05, 1.02, .95}, [2]float64{.35, .7}, [2]float64{.6, .95}, 1.15, "", .9},

@@ -37,7 +37,7 @@ func (e *ensemble) halfWidths(y []float64, h int, level float64) (below, above [
 		low, high = max(0, -quantile(scaled, (1-level)/2)), max(0, quantile(scaled, (1+level)/2))
 		// Extremes of few errors understate the tails: no side is narrower than half of the other, nor than a normal
 		// distribution's of the same mean absolute error, which is known from few origins.
-		least := deviation * mean * e.student(z)
+		least := deviation * mean * student(z, e.independent())
 		low, high = max(low, high/2, least), max(high, low/2, least)
 	} else {
 		spread := max(e.scale, .01*math.Abs(y[len(y)-1]))
@@ -71,11 +71,12 @@ func (e *ensemble) fromChanges(y []float64, h int, level float64) (below, above 
 	below, above = make([]float64, h), make([]float64, h)
 	power := e.errorGrowth()
 	z := normalQuantile((1 + level) / 2)
-	factor := e.regime(y) * math.Sqrt(e.student(z)/z) // the relative error, which is half of it, is known from few origins
+	regime := e.regime(y)
 	reach := min(h, e.horizon)
 	last, wide := 0, [2]float64{}
 	for k := 1; k <= reach; k = max(k+1, min(reach, k*8/5)) {
 		low, high := e.sampleQuantiles(y, k, power, level)
+		factor := regime * student(z, changesKnown(len(y), k)) / z
 		next := [2]float64{max(wide[0], low*factor), max(wide[1], high*factor)}
 		for j := last + 1; j <= k; j++ { // between two steps that were looked at: along a line
 			share := float64(j-last) / float64(k-last)
@@ -162,11 +163,18 @@ func (e *ensemble) regime(y []float64) float64 {
 	return math.Pow(min(2, max(.5, now/then)), calmness)
 }
 
-// student is the quantile of Student's t for the normal quantile z (Fisher's expansion, its first term), with as many
-// degrees of freedom as there are independent origins: those that are a horizon apart.
-func (e *ensemble) student(z float64) float64 {
-	n := 1 + float64(e.origins-1)*float64(e.spacing)/float64(e.horizon)
-	return z + (z*z*z+z)/(4*n)
+// student is the quantile of Student's t for the normal quantile z (Fisher's expansion, its first term), with n degrees of freedom.
+func student(z, n float64) float64 { return z + (z*z*z+z)/(4*n) }
+
+// independent is how many of the origins say something of their own: those that are a horizon apart.
+func (e *ensemble) independent() float64 {
+	return 1 + float64(e.origins-1)*float64(e.spacing)/float64(e.horizon)
+}
+
+// changesKnown is how many changes over k steps that do not overlap fromChanges knows of a past of n points: by their weights, (Σw)²/Σw²
+// (Kish, 1965), which is at most 2/ln 2 half-lives.
+func changesKnown(n, k int) float64 {
+	return 1 + min(float64(n-k), 2/math.Ln2*changesHalfLife)/float64(k)
 }
 
 // errorGrowth is the power of the step ahead along which the combination's errors grow: a half for a random walk, nought

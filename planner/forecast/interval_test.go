@@ -56,7 +56,7 @@ func TestFewOriginsHaveStudentsQuantiles(t *testing.T) {
 		{"six independent, 80 %", ensemble{origins: 6, spacing: 1, horizon: 1}, .9, 1.440},
 		{"twelve independent", ensemble{origins: 12, spacing: 1, horizon: 1}, .975, 2.179},
 	} {
-		if got := tc.e.student(normalQuantile(tc.p)); !near(got, tc.t, .05) {
+		if got := student(normalQuantile(tc.p), tc.e.independent()); !near(got, tc.t, .05) {
 			t.Errorf("%s: %v, want about %v", tc.name, got, tc.t)
 		}
 	}
@@ -74,7 +74,7 @@ func TestShortPastsHaveIntervalsOfTheirScale(t *testing.T) {
 		{"it never moved", []float64{9, 9, 9, 9}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			e := newEnsemble(newGrid(Input{}, every(day, tc.y...)), 4)
+			e := newEnsemble(newGrid(Input{}, every(day, tc.y...)), 4, false)
 			below, above := e.halfWidths(tc.y, 4, .95)
 			for k := range 4 {
 				want := tc.want * math.Sqrt(float64(k+1))

@@ -180,13 +180,14 @@ func theta(y []float64, h int) []float64 {
 	return f
 }
 
-// seasonalNaive repeats the last season and adds the growth between the last two.
+// seasonalNaive repeats the last season and adds the median growth from season to season over the last four.
 func seasonalNaive(y []float64, h, period int) []float64 {
 	n := len(y)
-	growth := 0.
-	for i := n - period; i < n; i++ {
-		growth += (y[i] - y[i-period]) / float64(period)
+	var growths []float64
+	for i := max(period, n-4*period); i < n; i++ {
+		growths = append(growths, y[i]-y[i-period])
 	}
+	growth := median(growths)
 	f := make([]float64, h)
 	for k := range f {
 		f[k] = y[n-period+k%period] + growth*float64(k/period+1)

@@ -190,3 +190,16 @@ func TestBendGoesOnAsTheGrowthDid(t *testing.T) {
 		t.Errorf("what turned goes on by %v", f[1]-f[0])
 	}
 }
+
+// A week with a spike in it is not how it grows from week to week.
+func TestGrowthFromSeasonToSeasonIsTheUsualOne(t *testing.T) {
+	y := make([]float64, 70)
+	for i := range y {
+		y[i] = float64(i/7)*2 + float64(i%7)
+	}
+	y[60], y[61], y[62], y[63] = 500, 500, 500, 500
+	f := seasonalNaive(y, 14, 7)
+	if got, want := f[13], 2*11.+6; got != want {
+		t.Errorf("two weeks on: %v, want %v", got, want)
+	}
+}

@@ -191,11 +191,6 @@ type luck struct {
 // walk goes on by one unit: the use at its end, and the highest within it.
 type walk func() (end, peak float64)
 
-// simulate is when paths of wander reach the full level.
-func simulate(p past, drift []float64, used, full, quiet float64, seed uint64) passage {
-	return wander(p, drift, used, quiet).passage(full, used, seed)
-}
-
 // wander draws paths that start at used, as many units long as drift. Each goes along the combination's course (drift,
 // by unit), off by an error of the mean change, plus changes of the past less their center, so that ordinary change, jumps
 // and cleanups come as they came before. Use never falls below zero. A volume that has been quiet for so many units
@@ -221,21 +216,23 @@ func wander(p past, drift []float64, used, quiet float64) futures {
 	}}
 }
 
-// recur is when paths of recurring reach the full level.
-func recur(p past, rise float64, n int, full float64, seed uint64) passage {
-	return recurring(p, rise, n).passage(full, 0, seed)
-}
-
 // recurring draws paths of n units for use that keeps falling back, where sums of changes would wander off: the levels of the
-// past come again, as much higher as the peaks have been rising since, by unit.
-func recurring(p past, rise float64, n int) futures {
+// past come again, as much higher as the peaks have been rising since, by unit. Each block goes on from about where the one before it
+// ended, so that a tooth takes its time.
+func recurring(p past, rise float64, n int, used float64) futures {
+	p.local = true
+	p.levels = slices.Clone(p.levels)
+	for i := range p.levels {
+		p.levels[i] += rise * p.ages[i] // as high as they would be now
+	}
 	return futures{past: p, n: n, whole: true, begin: func(l luck) walk {
-		u := 0
+		u, level := 0, used
 		return func() (end, peak float64) {
-			i := l.draw(math.NaN())
+			i := l.draw(level)
 			u++
-			end = max(0, p.levels[i]+rise*(p.ages[i]+float64(u)))
-			return end, p.levels[i] + p.lifts[i] + rise*(p.ages[i]+float64(u))
+			level = p.levels[i]
+			now := level + rise*float64(u)
+			return max(0, now), now + p.lifts[i]
 		}
 	}}
 }

@@ -188,7 +188,7 @@ func TestDriftFollowsTheCourseFromTheOrigin(t *testing.T) {
 func TestTheOutlookBeginsAtTheOrigin(t *testing.T) {
 	g := newGrid(Input{}, every(day, rising(0, 1, 30)...))
 	for after, want := range map[time.Duration]int{-day: 0, 0: 0, 23 * time.Hour: 0, 40 * time.Hour: 1, 1000 * day: 3} {
-		o := outlookOf(g, newEnsemble(g, 5), g.last.Add(after), Options{Steps: 5, Horizon: 365 * day})
+		o := outlookOf(g, newEnsemble(g, 5, false), g.last.Add(after), Options{Steps: 5, Horizon: 365 * day}, false)
 		if o.ahead != want || o.n != 365 || len(o.course) < o.n+o.ahead {
 			t.Errorf("%v after the last point: %d of %d units ahead in a course of %d, want %d of 365", after, o.ahead, o.n, len(o.course), want)
 		}
@@ -244,6 +244,26 @@ func TestLevelsOfASawtoothRecur(t *testing.T) {
 	}
 }
 
+// A tooth takes thirty days to rise: who stands at its foot is not at the peak in a week.
+func TestAToothTakesItsTime(t *testing.T) {
+	p := past{unit: day, steps: 1}
+	for i := range 240 {
+		change := 10.
+		if i%30 == 0 {
+			change = -290
+		}
+		p.levels, p.changes = append(p.levels, float64(10*(i%30))), append(p.changes, change)
+		p.lifts, p.ages = append(p.lifts, 0), append(p.ages, float64(239-i))
+	}
+	foot := recurring(p, 0, 90, 0).passage(280, 0, 1)
+	if soon, later := foot.probability(10), foot.probability(45); soon > .05 || later < .9 {
+		t.Errorf("from its foot P(peak) is %v within 10 days and %v within 45", soon, later)
+	}
+	if high := recurring(p, 0, 90, 240).passage(280, 240, 1); high.probability(10) < .8 {
+		t.Errorf("four days below the peak P is %v within 10 days", high.probability(10))
+	}
+}
+
 // Who jumps up and down jumps up from below and down from above.
 func TestDrawsOfAJumpyVolumeBeginWhereItIs(t *testing.T) {
 	p := past{unit: day, steps: 1}
@@ -285,4 +305,14 @@ func TestDrawsOfAJumpyVolumeBeginWhereItIs(t *testing.T) {
 	if p.fallsBack() != true || copies.fallsBack() != false {
 		t.Error("what falls back is not told from what does not")
 	}
+}
+
+// simulate is when paths of wander reach the full level.
+func simulate(p past, drift []float64, used, full, quiet float64, seed uint64) passage {
+	return wander(p, drift, used, quiet).passage(full, used, seed)
+}
+
+// recur is when paths of recurring reach the full level.
+func recur(p past, rise float64, n int, full float64, seed uint64) passage {
+	return recurring(p, rise, n, p.levels[len(p.levels)-1]).passage(full, 0, seed)
 }

@@ -112,6 +112,21 @@ func quietSteps(g grid, used, free float64) int {
 	return n
 }
 
+// longestPause is for how many of the first n steps use kept within a span at most. Who sleeps longer than ever is asleep; who adds something
+// each month may only be between two of them.
+func (g grid) longestPause(n int, span float64) int {
+	longest, since := 0, 0
+	low, high := math.Inf(1), math.Inf(-1)
+	for i, v := range g.filled[:n] {
+		low, high = min(low, v), max(high, v)
+		if high-low > span {
+			since, low, high = i, v, v
+		}
+		longest = max(longest, i-since+1)
+	}
+	return longest
+}
+
 // fallsBack is what falling found.
 type fallsBack struct {
 	falls    bool    // use keeps falling back to where it was
