@@ -48,7 +48,13 @@ func (p Planner) Pasts(ctx context.Context, q Query) iter.Seq2[Past, error] {
 			yield(Past{}, fmt.Errorf("read the newest samples: %w", err))
 			return
 		}
-		for in, err := range p.inputs(ctx, q, units(newest)) {
+		all := units(newest)
+		changes, err := p.interventions(ctx, q, newest, all)
+		if err != nil {
+			yield(Past{}, err)
+			return
+		}
+		for in, err := range p.inputs(ctx, q, all) {
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -56,7 +62,9 @@ func (p Planner) Pasts(ctx context.Context, q Query) iter.Seq2[Past, error] {
 				yield(Past{}, err)
 				return
 			}
-			if !yield(q.past(in), nil) {
+			past := q.past(in)
+			past.Input.Interventions = changes[touched{in.sample.ID, in.resource}] // those after an origin show in nothing before it
+			if !yield(past, nil) {
 				return
 			}
 		}

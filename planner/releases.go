@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tidemark/tidemark/internal/volume"
 	"github.com/tidemark/tidemark/planner/forecast"
@@ -36,13 +35,20 @@ func (p Planner) interventions(ctx context.Context, q Query, chosen []volume.Sam
 			return nil, fmt.Errorf("read the newest samples: %w", err)
 		}
 	}
+	mountsOf, unitsOf := map[string][]volume.Sample{}, map[string][]unit{}
+	for _, m := range mounts {
+		mountsOf[m.Host] = append(mountsOf[m.Host], m)
+	}
+	for _, u := range all {
+		unitsOf[u.sample.Host] = append(unitsOf[u.sample.Host], u) // a pool is of one host
+	}
 	changes := map[touched][]forecast.Intervention{}
 	for _, r := range releases {
-		m, found := volumeOf(r, mounts)
+		m, found := holder(mountsOf[r.Host], volume.ID{Host: r.Host, Path: r.Path})
 		if !found {
 			continue
 		}
-		for _, u := range all {
+		for _, u := range unitsOf[r.Host] {
 			if !u.shows(m) {
 				continue
 			}
@@ -64,15 +70,4 @@ func (u unit) shows(m volume.Sample) bool {
 	}
 	whole := u.sample.Fstype != "zfs" || len(u.parts) > 1
 	return whole && u.sample.Measured() && poolOf(m) != (pool{}) && poolOf(m) == poolOf(u.sample)
-}
-
-// volumeOf is the volume that a release's path lies on: the one with the longest mount point above it.
-func volumeOf(r volume.Release, mounts []volume.Sample) (on volume.Sample, found bool) {
-	for _, m := range mounts {
-		above := m.Path == r.Path || strings.HasPrefix(r.Path, strings.TrimSuffix(m.Path, "/")+"/")
-		if m.Host == r.Host && above && len(m.Path) >= len(on.Path) {
-			on, found = m, true
-		}
-	}
-	return on, found
 }

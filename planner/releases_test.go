@@ -23,7 +23,7 @@ func TestVolumeOfARelease(t *testing.T) {
 		{"b", "/home", ""},
 		{"c", "/srv", ""},
 	} {
-		on, found := volumeOf(volume.Release{Host: tc.host, Path: tc.path}, mounts)
+		on, found := holder(mounts, volume.ID{Host: tc.host, Path: tc.path})
 		if got := on.ID.String(); found != (tc.want != "") || found && got != tc.want {
 			t.Errorf("%s:%s lies on %s, want %s", tc.host, tc.path, got, tc.want)
 		}
@@ -58,6 +58,11 @@ func TestWhatTieringFreedIsNoCleanup(t *testing.T) {
 	}
 	if inodes := all[1]; inodes.Used != 5 || inodes.GrowthPerDay != 0 || inodes.TimeToFull.Reason != forecast.ReasonIdle {
 		t.Errorf("of the inodes nothing was freed: %v, %v a day, %+v", inodes.Used, inodes.GrowthPerDay, inodes.TimeToFull)
+	}
+	for past, err := range (Planner{history()}).Pasts(t.Context(), Query{Now: now}) {
+		if want := map[volume.Resource]int{volume.Space: 3}[past.Resource]; err != nil || len(past.Input.Interventions) != want {
+			t.Errorf("the past of %v knows of %d runs (%v), want %d", past.Resource, len(past.Input.Interventions), err, want)
+		}
 	}
 	blind := history()
 	blind.released = nil

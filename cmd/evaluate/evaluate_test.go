@@ -48,6 +48,7 @@ func TestScoreWorkedOutByHand(t *testing.T) {
 		name      string
 		got, want float64
 	}{
+		{"MSIS of a random walk", got.walkMSIS, 1.959964 * math.Sqrt(39) * (1 + math.Sqrt2)}, // its one change of 39 is all there is
 		{"sMAPE of Naive2", got.naiveSMAPE, smape}, {"MASE of Naive2", got.naiveMASE, 2},
 	} {
 		if !near(tc.got, tc.want) {

@@ -19,6 +19,7 @@ type competition struct {
 type score struct {
 	smape, mase, msis, covered float64
 	naiveSMAPE, naiveMASE, owa float64
+	walkMSIS                   float64 // of the last value with a random walk's interval
 	seconds                    float64
 }
 
@@ -58,6 +59,7 @@ func evaluateM4(w io.Writer, title, name string, c competition, back, each int) 
 			m.smape += s.smape / n
 			m.mase += s.mase / n
 			m.msis += s.msis / n
+			m.walkMSIS += s.walkMSIS / n
 			m.covered += s.covered / n
 			m.naiveSMAPE += s.naiveSMAPE / n
 			m.naiveMASE += s.naiveMASE / n
@@ -78,7 +80,11 @@ func evaluateM4(w io.Writer, title, name string, c competition, back, each int) 
 		{"coverage of 95 %", func(s score) float64 { return s.covered }},
 	} {
 		low, high := bootstrap(len(scores), func(pick []int) float64 { return row.of(mean(pick)) })
-		fmt.Fprintf(w, "  %-18s %7.3f  (%.3f to %.3f)\n", row.name, row.of(all), low, high)
+		beside := ""
+		if row.name == "MSIS" {
+			beside = fmt.Sprintf("  a random walk's %.3f", all.walkMSIS)
+		}
+		fmt.Fprintf(w, "  %-18s %7.3f  (%.3f to %.3f)%s\n", row.name, row.of(all), low, high, beside)
 	}
 	return nil
 }
@@ -100,19 +106,31 @@ func (c competition) score(past, rest []forecast.Observation) (s score, err erro
 	}
 	naive := naive2(y, c.season, c.horizon)
 	h := float64(c.horizon)
+	step := 0. // root mean square of the changes
+	for i := 1; i < len(y); i++ {
+		step += (y[i] - y[i-1]) * (y[i] - y[i-1]) / float64(len(y)-1)
+	}
+	step = math.Sqrt(step)
 	for k, o := range rest {
 		seen, p := o.Used, f.Points[k]
 		s.smape += 200 * math.Abs(seen-p.Forecast) / (math.Abs(seen) + math.Abs(p.Forecast)) / h
 		s.naiveSMAPE += 200 * math.Abs(seen-naive[k]) / (math.Abs(seen) + math.Abs(naive[k])) / h
 		s.mase += math.Abs(seen-p.Forecast) / scale / h
 		s.naiveMASE += math.Abs(seen-naive[k]) / scale / h
-		const a = .05
-		s.msis += (p.Upper - p.Lower + 2/a*max(0, p.Lower-seen) + 2/a*max(0, seen-p.Upper)) / scale / h
+		s.msis += intervalScore(p.Lower, p.Upper, seen) / scale / h
+		off := 1.959964 * step * math.Sqrt(float64(k+1))
+		s.walkMSIS += intervalScore(y[len(y)-1]-off, y[len(y)-1]+off, seen) / scale / h
 		if p.Lower <= seen && seen <= p.Upper {
 			s.covered += 1 / h
 		}
 	}
 	return s, nil
+}
+
+// intervalScore of an interval of 95 % (Gneiting and Raftery, 2007): its width, and forty times what it missed by.
+func intervalScore(low, high, seen float64) float64 {
+	const a = .05
+	return high - low + 2/a*max(0, low-seen) + 2/a*max(0, seen-high)
 }
 
 // naive2 is the competition's benchmark: the last value of the series less its multiplicative season, if it has one.

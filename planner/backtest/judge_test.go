@@ -238,7 +238,7 @@ func TestNothingLeaks(t *testing.T) {
 	o := Options{}.withDefaults()
 	const at = 150
 	p := planner.Past{Series: "s", FullLevel: .95, Seed: 7}
-	p.Input.Observations = daily(0, 400, jumpy(250)...)
+	p.Input.Step, p.Input.Observations = day, daily(0, 400, jumpy(250)...)
 	want, err := o.say(p, at)
 	if err != nil {
 		t.Fatal(err)
@@ -255,9 +255,14 @@ func TestNothingLeaks(t *testing.T) {
 			p.Input.Newest = &forecast.Observation{Time: start.Add(900 * day), Used: 1e9, Capacity: 5}
 			return f
 		},
+		"what tiering freed": func(f []forecast.Observation) []forecast.Observation {
+			p.Input.Interventions = []forecast.Intervention{{Time: f[0].Time.Add(1), Change: -1e6}}
+			return f
+		},
 	} {
+		future := change(daily(at+1, 400, jumpy(250)[at+1:]...))
 		q := p
-		q.Input.Observations = append(daily(0, 400, jumpy(at+1)...), change(daily(at+1, 400, jumpy(250)[at+1:]...))...)
+		q.Input.Observations = append(daily(0, 400, jumpy(at+1)...), future...)
 		got, err := o.say(q, at)
 		if err != nil {
 			t.Fatal(err)
