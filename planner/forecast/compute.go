@@ -46,12 +46,7 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 	in.Observations = inOrder(in.Observations)
 	days := in.Observations
 	in, released := in.undone()
-	observed := make([]Observation, 0, len(in.Observations))
-	for _, o := range in.Observations {
-		if isUse(o.Used) {
-			observed = append(observed, o)
-		}
-	}
+	observed := withUse(in.Observations)
 	if len(observed) == 0 {
 		return Forecast{}, basis{}, errors.New("the series has no value")
 	}
@@ -65,11 +60,22 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 	capacity := lastCapacity(in)
 	full := capacity*opt.FullLevel + released
 	quiet := quietSteps(g, origin.Used, freeOf(origin.Used, full))
-	asleep := quiet > 0 && quiet > g.longestPause(len(g.filled)-quiet, idleShare*freeOf(origin.Used, full))
-	fit := g.newest(longestFit)
+	cramped := origin.Used > (1-roomToGrow)*full // false where it is not known
+	asleep := quiet > 0 && !cramped && quiet > g.longestPause(len(g.filled)-quiet, idleShare*freeOf(origin.Used, full))
+	free, held := g, 0
+	if origin.Used >= full {
+		free, held = g.beforeFull(full)
+	}
+	if held > 0 {
+		quiet = 0
+	}
+	fit := free.newest(longestFit)
 	e := newEnsemble(fit, opt.Steps, asleep)
 	course := e.forecast(fit.filled, opt.Steps)
-	o := outlookOf(g, e, origin.Time, opt, asleep)
+	for k := range course { // from where it stands
+		course[k] += g.filled[len(g.filled)-1] - fit.filled[len(fit.filled)-1]
+	}
+	o := outlookOf(free, e, origin.Time.Add(-stepsBack(held, g.step)), opt, asleep)
 	below, above := e.halfWidths(fit.filled, max(opt.Steps, e.horizon), opt.Level)
 	f := Forecast{
 		Origin: origin.Time, Step: g.step, Used: origin.Used - released, Capacity: capacity,
@@ -93,18 +99,27 @@ func compute(in Input, opt Options) (Forecast, basis, error) {
 	}
 	b := basisOf(g, o, origin, full, quiet, opt)
 	f.TimeToFull = b.timeToFull(origin)
-	if t, ok := Runaway(in.Recent, days, capacity*opt.FullLevel); ok && f.TimeToFull.Reason != ReasonFull && current(in.Recent, opt.Now) {
-		t.Probability7 = max(t.Probability7, f.TimeToFull.Probability7)
-		t.Probability30 = max(t.Probability30, f.TimeToFull.Probability30)
-		t.Probability90 = max(t.Probability90, f.TimeToFull.Probability90)
-		f.TimeToFull = t
-	}
+	f.runaway(in.Recent, days, capacity*opt.FullLevel, opt.Now)
 	return f, b, nil
+}
+
+// runaway takes the dates of a volume that is filling within hours, from raw readings and the days before them.
+func (f *Forecast) runaway(raw, days []Observation, full float64, now time.Time) {
+	t, ok := Runaway(raw, days, full)
+	if !ok || f.TimeToFull.Reason == ReasonFull || !current(raw, now) {
+		return
+	}
+	t.Probability7 = max(t.Probability7, f.TimeToFull.Probability7)
+	t.Probability30 = max(t.Probability30, f.TimeToFull.Probability30)
+	t.Probability90 = max(t.Probability90, f.TimeToFull.Probability90)
+	f.TimeToFull = t
 }
 
 const (
 	longestCourse = 100_000 // points, unless more are asked for
 	growthSpan    = 28 * day
+	// roomToGrow is the share of the full level without which standing still is no sleep: it may want to grow and cannot.
+	roomToGrow = .01
 	// largest is beyond every store, and far from where sums of squares overflow.
 	largest = 1e100
 )
@@ -127,6 +142,11 @@ func inOrder(all []Observation) []Observation {
 		}
 	}
 	return kept
+}
+
+// withUse leaves out the gaps.
+func withUse(all []Observation) []Observation {
+	return slices.DeleteFunc(slices.Clone(all), func(o Observation) bool { return !isUse(o.Used) })
 }
 
 func isUse(v float64) bool { return v >= 0 && v <= largest }

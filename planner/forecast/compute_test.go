@@ -308,12 +308,24 @@ func TestWhatSleepsLongerThanEverStaysAsItIs(t *testing.T) {
 		slow[i] = 1000 + 1e-6*float64(i)
 	}
 	for _, tc := range []struct {
-		name string
-		y    []float64
-		flat bool
-	}{{"growth that stopped", stopped, true}, {"growth once a month", monthly[:299], false}, {"hardly any", slow, true}} {
+		name     string
+		y        []float64
+		capacity float64
+		flat     bool
+	}{
+		{"growth that stopped", stopped, math.NaN(), true},
+		{"growth that stopped with room", stopped, 1.1 * level, true},
+		{"growth that had no room", stopped, level, false},
+		{"growth that had hardly any", stopped, 1.001 * level, false},
+		{"growth once a month", monthly[:299], math.NaN(), false},
+		{"hardly any growth", slow, math.NaN(), true},
+	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f, err := Compute(Input{Observations: every(day, tc.y...)}, Options{Steps: 60})
+			in := Input{Observations: every(day, tc.y...)}
+			for i := range in.Observations {
+				in.Observations[i].Capacity = tc.capacity
+			}
+			f, err := Compute(in, Options{Steps: 60})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -325,5 +337,44 @@ func TestWhatSleepsLongerThanEverStaysAsItIs(t *testing.T) {
 				t.Errorf("its error is %v of that of no change", f.Backtest.RelativeMAE)
 			}
 		})
+	}
+}
+
+// It grew by 10 a day until it was full, and has stood there since: what it needs grows on.
+func TestWhatIsFullIsJudgedByTheGrowthBefore(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	for _, held := range []int{1, 10, 60, 200} {
+		var y []float64
+		for i := range 200 {
+			y = append(y, 1000+10*float64(i)+5*r.Float64())
+		}
+		for range held {
+			y = append(y, 3000)
+		}
+		in := Input{Observations: every(day, y...)}
+		for i := range in.Observations {
+			in.Observations[i].Capacity = 3000
+		}
+		s, err := Simulate(in, Options{Steps: 60}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.TimeToFull.Reason != ReasonFull || math.Abs(s.GrowthPerDay-10) > 1 || s.Points[0].Forecast != 3000 || s.Points[59].Forecast != 3000 {
+			t.Errorf("full for %d days: %v, %v a day, %v in 60 days", held, s.TimeToFull.Reason, s.GrowthPerDay, s.Points[59].Forecast)
+		}
+		mean := 0.
+		for i := range Paths {
+			mean += s.End(i, 89) / Paths
+		}
+		if math.Abs(mean-900) > 150 {
+			t.Errorf("full for %d days: it needs %v more in 90 days, want about 900", held, mean)
+		}
+	}
+	always := Input{Observations: every(day, rising(500, 0, 100)...)} // a medium that was burnt full
+	for i := range always.Observations {
+		always.Observations[i].Capacity = 500
+	}
+	if f, err := Compute(always, Options{Steps: 5}); err != nil || f.GrowthPerDay != 0 || f.TimeToFull.Reason != ReasonFull {
+		t.Errorf("always full: %v a day, %v, %v", f.GrowthPerDay, f.TimeToFull.Reason, err)
 	}
 }

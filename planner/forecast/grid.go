@@ -125,6 +125,27 @@ func (g grid) thinned(steps int) grid {
 // afterLoad leaves out what was before a bulk load, which is no growth.
 func (g grid) afterLoad() grid { return g.from(g.bulkLoad()) }
 
+// beforeFull leaves out for how many steps a volume that is full has been so: what it would have grown by nobody saw, and that it stands
+// still says nothing of what it needs. They are whole weeks, for the seasons' sake, and none where less than a month would be left.
+func (g grid) beforeFull(full float64) (free grid, held int) {
+	n := len(g.filled)
+	for held < n && g.filled[n-1-held] > (1-roomToGrow)*full {
+		held++
+	}
+	if perWeek := int(7 * day / g.step); perWeek > 1 {
+		held = (held + perWeek - 1) / perWeek * perWeek
+	}
+	for held < n && math.IsNaN(g.observed[n-1-held]) {
+		held++
+	}
+	if n-held < 2 || stepsBack(n-held, g.step) < growthSpan {
+		return g, 0
+	}
+	g.observed, g.filled = g.observed[:n-held:n-held], g.filled[:n-held:n-held]
+	g.last = g.last.Add(-stepsBack(held, g.step))
+	return g, held
+}
+
 // bulkLoad is the point at which a new volume's first load was there, 0 without one: within the first fortnight, the last
 // rise by a twentieth of today's use or more, ten times what is usual after it, to a level from which use never fell back.
 func (g grid) bulkLoad() int {

@@ -205,3 +205,30 @@ func TestNoiseSeldomHasASeason(t *testing.T) {
 		t.Errorf("%d of 100 series of noise have a week", found)
 	}
 }
+
+func TestAFullVolumeIsSeenBeforeItWas(t *testing.T) {
+	full := func(grew, stood int) []float64 {
+		y := rising(100, 1, grew)
+		for range stood {
+			y = append(y, 999)
+		}
+		return y
+	}
+	for _, tc := range []struct {
+		name string
+		y    []float64
+		held int
+	}{
+		{"for a week", full(100, 7), 7},
+		{"for ten days, which are taken for two weeks", full(100, 10), 14},
+		{"not yet", rising(100, 1, 100), 0},
+		{"with less than a month before it", full(27, 20), 0},
+		{"always", full(0, 100), 0},
+	} {
+		g := newGrid(Input{}, every(day, tc.y...))
+		free, held := g.beforeFull(1000)
+		if held != tc.held || len(free.filled) != len(tc.y)-tc.held || !free.last.Equal(g.last.Add(-time.Duration(held)*day)) {
+			t.Errorf("%s: %d of %d left out, until %v", tc.name, held, len(tc.y), free.last)
+		}
+	}
+}

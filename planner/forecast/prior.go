@@ -81,7 +81,7 @@ func PaceOf(in Input) (Pace, bool) {
 func loaded(in Input) (grid, bool) {
 	in.Observations = inOrder(in.Observations)
 	in, _ = in.undone()
-	observed := slices.DeleteFunc(slices.Clone(in.Observations), func(o Observation) bool { return !isUse(o.Used) })
+	observed := withUse(in.Observations)
 	if len(observed) == 0 {
 		return grid{}, false
 	}
