@@ -1,6 +1,7 @@
 package forecast
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -129,30 +130,37 @@ func holt(y []float64, h int) []float64 { return trend(y, h, []float64{1}) }
 
 func dampedHolt(y []float64, h int) []float64 { return trend(y, h, []float64{.9, .98}) }
 
+// trend tries all factors side by side in one pass, which a processor does at once.
 func trend(y []float64, h int, dampings []float64) []float64 {
-	best, bestLevel, bestTrend, bestPhi := math.Inf(1), y[len(y)-1], 0., 1.
+	type smoothing struct{ a, ab, phi, level, trend, squares float64 }
 	start := median(differences(y[:min(len(y), 11)]))
+	var all []smoothing
 	for _, a := range []float64{.1, .3, .6, .9} {
 		for _, b := range []float64{.02, .1, .3} {
 			for _, phi := range dampings {
-				l, t, sum := y[0], start, 0.
-				for _, v := range y[1:] {
-					e := v - (l + phi*t)
-					sum += e * e
-					l, t = l+phi*t+a*e, phi*t+a*b*e
-				}
-				if sum < best {
-					best, bestLevel, bestTrend, bestPhi = sum, l, t, phi
-				}
+				all = append(all, smoothing{a: a, ab: a * b, phi: phi, level: y[0], trend: start})
 			}
 		}
+	}
+	for _, v := range y[1:] {
+		for i := range all {
+			s := &all[i]
+			damped := s.phi * s.trend
+			e := v - (s.level + damped)
+			s.squares += e * e
+			s.level, s.trend = s.level+damped+s.a*e, damped+s.ab*e
+		}
+	}
+	best := slices.MinFunc(all, func(s, t smoothing) int { return cmp.Compare(s.squares, t.squares) })
+	if !(best.squares < math.Inf(1)) {
+		return lastValue(y, h)
 	}
 	f := make([]float64, h)
 	damping, reach := 1., 0.
 	for k := range f {
-		damping *= bestPhi
+		damping *= best.phi
 		reach += damping
-		f[k] = bestLevel + reach*bestTrend
+		f[k] = best.level + reach*best.trend
 	}
 	return f
 }
