@@ -76,7 +76,7 @@ func (l *Ledger) Published(ctx context.Context, sel volume.Selector, from, to ti
 func (l *Ledger) publishedOf(ctx context.Context, sel volume.Selector, from, to time.Time, yield func(volume.PublishedSeries) bool) error {
 	flux := source(l.bucket, from, to) + where("_measurement", line.Outlook) + where("_field", outlookFields()...) + selected(sel) +
 		"\n  |> keep(columns: [\"_time\", \"host\", \"path\", \"resource\", \"_field\", \"_value\"])"
-	found := map[outlookKey]map[string]any{}
+	found := map[outlookKey]*volume.Published{}
 	err := l.client.rows(ctx, l.bucket, flux, func(r *query.FluxRecord) error {
 		key := outlookKey{text(r, "path"), volume.Resource(text(r, "resource")), instant(r)}
 		known := key.resource == volume.Space || key.resource == volume.Inodes
@@ -84,9 +84,9 @@ func (l *Ledger) publishedOf(ctx context.Context, sel volume.Selector, from, to 
 			return nil
 		}
 		if found[key] == nil {
-			found[key] = map[string]any{}
+			found[key] = nothingPublished(key.made)
 		}
-		found[key][text(r, "_field")] = r.ValueByKey("_value")
+		publish(found[key], text(r, "_field"), r.ValueByKey("_value"))
 		return nil
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func (l *Ledger) publishedOf(ctx context.Context, sel volume.Selector, from, to 
 			key := keys[0]
 			keys = keys[1:]
 			if day := volume.StartOfDay(key.made); last.IsZero() || !day.Equal(last) { // the first of a day counts
-				s.Outlooks, last = append(s.Outlooks, published(key.made, found[key])), day
+				s.Outlooks, last = append(s.Outlooks, *found[key]), day
 			}
 		}
 		if !yield(s) {
@@ -125,27 +125,72 @@ func compareOutlooks(a, b outlookKey) int {
 	return a.made.Compare(b.made)
 }
 
-// published is a row. Those of earlier versions lack the origin, which was minutes before, and what was said of days ahead.
-func published(made time.Time, fields map[string]any) volume.Published {
-	number := func(field string) float64 {
-		if v, ok := fields[field].(float64); ok {
-			return v
-		}
-		return math.NaN()
-	}
+// nothingPublished is a row without its fields. Those of earlier versions lack the origin, which was minutes before, and what was said of days
+// ahead.
+func nothingPublished(made time.Time) *volume.Published {
+	nan := math.NaN()
 	o := volume.Published{
-		Made: made, Origin: made, Used: number("used"), Capacity: number("capacity"), FullLevel: number("full_level") / 100,
-		P10Days: number("p10_days"), P50Days: number("p50_days"), P90Days: number("p90_days"),
-		Probability7: number("prob_7d"), Probability30: number("prob_30d"), Probability90: number("prob_90d"),
+		Made: made, Origin: made, Used: nan, Capacity: nan, FullLevel: nan, P10Days: nan, P50Days: nan, P90Days: nan,
+		Probability7: nan, Probability30: nan, Probability90: nan,
 	}
-	if origin, ok := fields["origin"].(int64); ok {
-		o.Origin = time.Unix(origin, 0).UTC()
+	for i := range o.Ahead {
+		o.Ahead[i] = volume.Predicted{Forecast: nan, Lower: nan, Upper: nan}
 	}
-	o.Reason, _ = fields["reason"].(string)
-	for i, days := range volume.PublishedDays {
-		o.Ahead[i] = volume.Predicted{
-			Forecast: number(aheadField("forecast", days)), Lower: number(aheadField("lower", days)), Upper: number(aheadField("upper", days)),
+	return &o
+}
+
+// publish sets a field of a row. A host's rows of two years are held at once, so they are small.
+func publish(o *volume.Published, field string, value any) {
+	switch v := value.(type) {
+	case int64:
+		if field == "origin" {
+			o.Origin = time.Unix(v, 0).UTC()
+		}
+	case string:
+		if field == "reason" {
+			o.Reason = v
+		}
+	case float64:
+		if field == "full_level" {
+			v /= 100
+		}
+		if number := numberOf(o, field); number != nil {
+			*number = v
 		}
 	}
-	return o
+}
+
+// numberOf is where a row keeps a number; nil for another field.
+func numberOf(o *volume.Published, field string) *float64 {
+	switch field {
+	case "used":
+		return &o.Used
+	case "capacity":
+		return &o.Capacity
+	case "full_level":
+		return &o.FullLevel
+	case "p10_days":
+		return &o.P10Days
+	case "p50_days":
+		return &o.P50Days
+	case "p90_days":
+		return &o.P90Days
+	case "prob_7d":
+		return &o.Probability7
+	case "prob_30d":
+		return &o.Probability30
+	case "prob_90d":
+		return &o.Probability90
+	}
+	for i, days := range volume.PublishedDays {
+		switch field {
+		case aheadField("forecast", days):
+			return &o.Ahead[i].Forecast
+		case aheadField("lower", days):
+			return &o.Ahead[i].Lower
+		case aheadField("upper", days):
+			return &o.Ahead[i].Upper
+		}
+	}
+	return nil
 }
