@@ -25,7 +25,7 @@ func (o Options) withDefaults(step time.Duration) Options {
 
 // Compute forecasts one series. Its only error is a series without any use. Every number of the result is finite but
 // those whose documentation says NaN. It never panics, and takes any input thus: a use that is NaN, infinite, negative or
-// above 1e100 is a gap; such a capacity, or one of zero, is unknown; use above the capacity stands, is full, and leaves the points without a limit; observations
+// above 1e100 is a gap; such a capacity, or one of zero, is unknown; use above the capacity stands and is full; observations
 // out of order are sorted, and of several at one time the last counts; a gap may be as long as times reach, and a series
 // that is longer than about a million steps counts from there on.
 func Compute(in Input, opt Options) (Forecast, error) {
