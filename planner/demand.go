@@ -257,39 +257,8 @@ func (f *future) curve(horizon time.Duration) []Quantiles {
 		for i := range column {
 			column[i] = f.end(i, u)
 		}
-		const p10, p50, p90 = forecast.Paths/10 - 1, forecast.Paths/2 - 1, 9*forecast.Paths/10 - 1
-		placeNth(column, p50)
-		placeNth(column[:p50], p10)
-		placeNth(column[p50+1:], p90-p50-1)
-		all = append(all, Quantiles{f.after(float64(u + 1)), column[p10], column[p50], column[p90]})
+		slices.Sort(column)
+		all = append(all, Quantiles{f.after(float64(u + 1)), column[forecast.Paths/10-1], column[forecast.Paths/2-1], column[9*forecast.Paths/10-1]})
 	}
 	return all
-}
-
-// placeNth puts the value that would be at n in order there, the lesser before it and the larger behind it (Hoare's FIND, 1961).
-func placeNth(values []float64, n int) {
-	low, high := 0, len(values)-1
-	for low < high {
-		pivot := values[n]
-		i, j := low, high
-		for i <= j {
-			for values[i] < pivot {
-				i++
-			}
-			for pivot < values[j] {
-				j--
-			}
-			if i <= j {
-				values[i], values[j] = values[j], values[i]
-				i++
-				j--
-			}
-		}
-		if j < n {
-			low = i
-		}
-		if n < i {
-			high = j
-		}
-	}
 }

@@ -2,8 +2,6 @@ package planner
 
 import (
 	"math"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -116,21 +114,5 @@ func TestCurveIsQuantiles(t *testing.T) {
 	last := all[len(all)-1]
 	if len(all) != 51 || !last.Time.Equal(now.Add(50*day)) || last.P10 != 51 || last.P50 != 55 || last.P90 != 59 {
 		t.Errorf("%d points, the last %+v; want 51, 55 and 59", len(all), last)
-	}
-}
-
-func TestPlaceNth(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for range 500 {
-		values := make([]float64, 1+r.IntN(200))
-		for i := range values {
-			values[i] = float64(r.IntN(50)) // many are alike
-		}
-		sorted := slices.Sorted(slices.Values(values))
-		n := r.IntN(len(values))
-		placeNth(values, n)
-		if values[n] != sorted[n] || slices.Max(values[:n+1]) != sorted[n] || slices.Min(values[n:]) != sorted[n] {
-			t.Fatalf("%v at %d of %v", values, n, sorted)
-		}
 	}
 }
